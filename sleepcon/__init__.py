@@ -1,0 +1,1 @@
+"""sleepcon: see, touch and test how a language model learns in its sleep."""

@@ -1,0 +1,163 @@
+"""LoRA adapters by PEFT: put on, scale, join, save, hash, take off. The base under them is never written to.
+
+PEFT wraps the base's modules in place, so while an adapter is worn ``base.model`` computes with it, and everything in
+``model.py`` works unchanged.
+"""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.tuners.lora import LoraLayer
+
+from sleepcon.errors import UserError
+from sleepcon.model import Base
+
+PAST, NIGHT, JOINED = "past", "night", "joined"
+WEIGHTS_FILE = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """The document's LoRA configuration: ``W + (alpha / rank) B A`` on the named modules of every layer."""
+
+    rank: int = 4
+    alpha: int = 8
+    dropout: float = 0.05
+    targets: tuple[str, ...] = ("q_proj", "v_proj")
+
+    def config(self) -> LoraConfig:
+        """PEFT's form of it."""
+        return LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules=list(self.targets),
+            task_type=TaskType.CAUSAL_LM,
+        )
+
+
+def check_targets(base: Base, settings: LoraSettings) -> None:
+    """Raise ``UserError`` when the base has no modules of the names that the adapter is to change."""
+    names = {name.rsplit(".", 1)[-1] for name, _ in base.model.named_modules()}
+    missing = [target for target in settings.targets if target not in names]
+    if missing:
+        raise UserError(f"The model {base.name} has no modules called {', '.join(missing)}: choose one that has them.")
+
+
+def lora_layers(base: Base) -> Iterator[tuple[str, LoraLayer]]:
+    """The wrapped modules of the base, with their names."""
+    for name, module in base.model.named_modules():
+        if isinstance(module, LoraLayer):
+            yield name, module
+
+
+@contextmanager
+def worn(base: Base, folder: Path | None, dose: float = 1.0) -> Iterator[None]:
+    """The base with the adapter of ``folder`` on (none: bare), its change multiplied by ``dose``; taken off at the end."""
+    if folder is None or dose == 0:
+        yield
+        return
+    peft = load(base, folder)
+    try:
+        if dose != 1.0:
+            for _, layer in lora_layers(base):
+                layer.scale_layer(dose)
+        base.model.eval()
+        yield
+    finally:
+        take_off(base, peft)
+
+
+@contextmanager
+def worn_for_training(base: Base, past: Path | None, settings: LoraSettings) -> Iterator[PeftModel]:
+    """The base with the past's adapter (frozen) and a fresh one called ``night`` (trainable) on; both taken off at the end.
+
+    A's entries are drawn by torch's generator, B is zero: the fresh adapter changes nothing yet.
+    """
+    check_targets(base, settings)
+    if past is None:
+        peft = get_peft_model(base.model, settings.config(), adapter_name=NIGHT)
+    else:
+        peft = load(base, past)
+        peft.add_adapter(NIGHT, settings.config())
+    try:
+        wear(peft, [NIGHT] if past is None else [PAST, NIGHT])
+        yield peft
+    finally:
+        take_off(base, peft)
+
+
+def wear(peft: PeftModel, names: list[str]) -> None:
+    """Let the named adapters, and no others, take part; only the one called ``night`` may learn."""
+    peft.base_model.set_adapter(names)
+    for name, parameter in peft.named_parameters():
+        parameter.requires_grad_("lora_" in name and f".{NIGHT}." in name)
+
+
+def load(base: Base, folder: Path) -> PeftModel:
+    """Wrap the base with a saved adapter, called ``past``; raises ``UserError`` when it does not fit or is not there."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return PeftModel.from_pretrained(base.model, str(folder), adapter_name=PAST, is_trainable=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"The adapter in {folder} cannot be loaded onto {base.name}: {str(error).splitlines()[0]}") from error
+
+
+def take_off(base: Base, peft: PeftModel) -> None:
+    """Put the base's own modules back."""
+    base.model = peft.unload()
+    del base.model.peft_config
+    base.model.eval()
+
+
+def join(peft: PeftModel) -> str:
+    """Name of one adapter that equals all that is worn: past and night side by side (exact concatenation of A and B)."""
+    if PAST not in peft.peft_config:
+        return NIGHT
+    peft.add_weighted_adapter([PAST, NIGHT], [1.0, 1.0], JOINED, combination_type="cat")
+    return JOINED
+
+
+def save(peft: PeftModel, name: str, folder: Path) -> str:
+    """Write one adapter in PEFT's own format straight into ``folder``, flushed to disk; return its SHA-256."""
+    folder.mkdir(parents=True)
+    peft.save_pretrained(str(folder), selected_adapters=[name])
+    inside = folder / name
+    for path in list(inside.iterdir()) if inside.is_dir() else []:
+        path.rename(folder / path.name)
+    if inside.is_dir():
+        inside.rmdir()
+    (folder / "README.md").unlink(missing_ok=True)
+    for path in [*folder.iterdir(), folder]:
+        flush(path)
+    return file_sha256(folder)
+
+
+def flush(path: Path) -> None:
+    """Have a file, or a folder's entries, written to disk before going on."""
+    handle = os.open(path, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+
+
+def file_sha256(folder: Path) -> str:
+    """SHA-256 of a saved adapter's weights file."""
+    return hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+
+
+@torch.no_grad()
+def change_norms(base: Base) -> dict[str, float]:
+    """For each wrapped module: norm of the adapter's change over the norm of the weight it changes (Frobenius)."""
+    norms = {}
+    for name, layer in lora_layers(base):
+        delta = sum(layer.get_delta_weight(adapter) for adapter in layer.active_adapters)
+        norms[name] = float(delta.norm() / layer.get_base_layer().weight.norm())
+    return norms

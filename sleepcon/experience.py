@@ -1,0 +1,320 @@
+"""An experience: something that was said to the brain and what was answered. And the readers of the files that hold them.
+
+Four formats, told apart by what is in them, never by the file's name; ``-`` is standard input:
+
+- our own, JSONL or a JSON list: ``prompt``, ``response``, optional ``session``, ``salience`` (0 to 1), ``feedback``
+  (-1 to 1), ``context``, ``id``, ``timestamp``; other keys are ignored
+- the origin's experience buffer: a list, or an object with ``experiences``; ``salience`` is an object with ``total``
+- the origin's session transcript: an object with ``conversation``, a list of ``speaker`` and ``text``
+- chats: ``messages``, a list of ``role`` (system, user, assistant) and ``content``
+
+JSONL is read line by line, so a file may be larger than memory.
+"""
+
+import hashlib
+import json
+import reprlib
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO
+
+from sleepcon.errors import UserError
+
+LONGEST = 20_000
+"""Characters that a prompt and its response may have together; a context may have as many again."""
+AI = "sage"
+ROLES = ("system", "user", "assistant")
+HEAD = 65_536
+ENCODER = json.JSONEncoder(ensure_ascii=False)  # made once: json.dumps would make it anew for each of a million lines
+FIELDS = ("session", "salience", "feedback", "context", "id", "timestamp")
+
+
+@dataclass(frozen=True)
+class Experience:
+    """One exchange. Making one that breaks a rule raises :class:`UserError`.
+
+    ``salience`` is the documented one (0 to 1), ``None`` where nobody stated any; ``feedback`` runs from -1 to 1;
+    ``context`` is the written note that stood before the prompt; ``id`` is the file's own, else :func:`with_ids` gives one.
+    """
+
+    prompt: str
+    response: str
+    session: int | None = None
+    salience: float | None = None
+    feedback: float | None = None
+    context: str = ""
+    id: str = ""
+    timestamp: str = ""
+
+    def __post_init__(self) -> None:
+        """Hold every field to its rule."""
+        for name, text in (("prompt", self.prompt), ("response", self.response)):
+            if text is None:
+                raise UserError(f"the {name} is missing; every experience needs a prompt and a response.")
+            must_be_text(name, text)
+            if not text.strip():
+                raise UserError(f"the {name} is empty; every experience needs a prompt and a response.")
+        for name, text in (("context", self.context), ("id", self.id), ("timestamp", self.timestamp)):
+            must_be_text(name, text)
+        length = len(self.prompt) + len(self.response)
+        if length > LONGEST:
+            raise UserError(f"prompt and response have {length:,} characters, more than {LONGEST:,}; shorten or split them.")
+        if len(self.context) > LONGEST:
+            raise UserError(f"the context has {len(self.context):,} characters, more than {LONGEST:,}; shorten it.")
+        if self.session is not None and (type(self.session) is not int or not -(2**63) <= self.session < 2**63):
+            raise UserError(f"the session must be a whole number, not {reprlib.repr(self.session)}; mend it or leave it out.")
+        must_be_within("salience", self.salience, 0)
+        must_be_within("feedback", self.feedback, -1)
+
+
+def must_be_text(name: str, value: object) -> None:
+    """Raise :class:`UserError` unless ``value`` is text that UTF-8 can hold."""
+    if not isinstance(value, str):
+        raise UserError(f"the {name} must be text, not {reprlib.repr(value)}; put it in quotation marks.")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:  # JSON can spell half of a surrogate pair, which is no character
+            raise UserError(f"the {name} holds half a character at position {error.start + 1}; write it anew.") from None
+
+
+def must_be_within(name: str, value: object, low: int) -> None:
+    """Raise :class:`UserError` unless ``value`` is ``None`` or a number from ``low`` to 1 (NaN is not, nor is true)."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= 1:
+        raise UserError(f"the {name} must be a number from {low} to 1, not {reprlib.repr(value)}; mend it or leave it out.")
+
+
+def with_ids(experiences: Iterable[Experience]) -> Iterator[Experience]:
+    """The same experiences, in order, each with an id: its own, or a hash of what it is.
+
+    The hash is the SHA-256 (hexadecimal) of the JSON list [prompt, response, context, session, timestamp, n], where n
+    counts the identical ones so far: two identical lines of a file are two occurrences, and the same file read again
+    gives the same ids. The counts are kept in a temporary database that SQLite spills to disk.
+    """
+    with closing(sqlite3.connect("", isolation_level=None)) as counts:
+        counts.execute("CREATE TABLE seen (hash BLOB PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID")
+        counts.execute("PRAGMA cache_size = -65536")
+        counts.execute("BEGIN")
+        count = "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
+        for experience in experiences:
+            if experience.id:
+                yield experience
+                continue
+            digest = occurrence(experience, 1)
+            (times,) = counts.execute(count, (digest.digest(),)).fetchone()
+            yield replace(experience, id=(digest if times == 1 else occurrence(experience, times)).hexdigest())
+
+
+def occurrence(it: Experience, times: int) -> "hashlib._Hash":
+    """The SHA-256 that identifies the ``times``-th identical experience of an import (see :func:`with_ids`)."""
+    return sha256_of([it.prompt, it.response, it.context, it.session, it.timestamp, times])
+
+
+def sha256_of(parts: list) -> "hashlib._Hash":
+    """The SHA-256 of a list as JSON in UTF-8: where one part ends and the next begins is part of it."""
+    return hashlib.sha256(ENCODER.encode(parts).encode())
+
+
+def read_experiences(path: str | Path, stdin: BinaryIO | None = None) -> Iterator[Experience]:
+    """The experiences of a file in any of the four formats, in order; ``-`` reads ``stdin`` (bytes).
+
+    Ids are left empty where the file gives none. Raises :class:`UserError` that names the file, the line (or the item
+    of a list, counted from 1) and what to do. It does so when it gets there: take what comes in one transaction.
+    """
+    dash = str(path) == "-"
+    name = "standard input" if dash else str(path)
+    try:
+        with nullcontext(stdin or sys.stdin.buffer) if dash else open(path, "rb") as stream:
+            for where, record in records(stream, name):
+                try:
+                    found = experiences_in(record)
+                except UserError as error:
+                    raise UserError(f"{where}: {error}") from None
+                yield from found
+    except FileNotFoundError:
+        raise UserError(f"{name}: there is no such file; check its name and folder.") from None
+    except IsADirectoryError:
+        raise UserError(f"{name}: this is a folder; give one file in it.") from None
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read ({error.strerror or error}); check the file and who may read it.") from None
+
+
+def records(stream: BinaryIO, name: str) -> Iterator[tuple[str, object]]:
+    """``(where, JSON value)`` for each line of a JSONL stream, or for each item of one JSON document."""
+    number, line = 1, stream.readline(HEAD).removeprefix(b"\xef\xbb\xbf")  # some editors put a mark before UTF-8 text
+    while line and not line.strip():
+        number += line.endswith(b"\n")
+        line = stream.readline(HEAD)
+    start = line.lstrip()[:1]
+    if not start:
+        raise UserError(f"{name}: the file is empty; give one with experiences (an empty list is written []).")
+    if start not in b"{[":
+        # Said before the line is read whole: of a file that is no text, a "line" may be gigabytes.
+        why = "is not UTF-8 text; save the file as UTF-8" if start >= b"\x80" or start == b"\0" else "is neither JSON nor JSONL"
+        raise UserError(f"{name}: line {number}: {why}; it should start with {{ or [.")
+    if not line.endswith(b"\n"):
+        line += stream.readline()
+    if start == b"[":
+        document = parsed(line + stream.read(), name, number)
+        assert isinstance(document, list)
+        yield from ((f"{name}: item {index}", item) for index, item in enumerate(document, 1))
+        return
+    try:
+        first = parsed(line.rstrip(), name, number)  # else what lacks at its end is blamed on the next line
+    except UserError as broken:
+        # Either one document over many lines or a first line that is broken.
+        yield name, one_document(line, stream.read(), broken, name, number)
+        return
+    yield f"{name}: line {number}", first
+    for later, line in enumerate(stream, number + 1):
+        if line.strip():
+            yield f"{name}: line {later}", parsed(line.rstrip(), name, later)
+
+
+def one_document(line: bytes, rest: bytes, broken: UserError, name: str, number: int) -> object:
+    """The JSON value that ``line`` and ``rest`` spell together; else the error of the line that is to blame."""
+    if not rest.strip():
+        raise broken
+    try:
+        return parsed(line + rest, name, number)
+    except UserError:
+        opens = line.rstrip().endswith((b"{", b"["))
+        if opens or not stands_alone(rest.lstrip().split(b"\n", 1)[0]):
+            raise
+        raise broken from None
+
+
+def stands_alone(line: bytes) -> bool:
+    """Whether a line is a JSON object by itself, so that the file is JSONL."""
+    try:
+        return isinstance(parsed(line, "", 1), dict)
+    except UserError:
+        return False
+
+
+def parsed(data: bytes, name: str, number: int) -> object:
+    """The JSON value in ``data``, which starts at line ``number`` of the file."""
+    try:
+        return json.loads(data.decode())
+    except UnicodeDecodeError as error:
+        line, why = number + data.count(b"\n", 0, error.start), "not UTF-8 text; save the file as UTF-8."
+    except json.JSONDecodeError as error:
+        line = number + error.lineno - 1
+        why = f"not valid JSON ({error.msg} at column {error.colno}); mend the line or take it out."
+    except RecursionError:
+        line, why = number, "nested too deeply; an experience is a flat object."
+    except ValueError:  # a whole number of more digits than Python converts
+        line, why = number, "not valid JSON (a number is too long); mend the line or take it out."
+    raise UserError(f"{name}: line {line}: {why}")
+
+
+def experiences_in(record: object) -> list[Experience]:
+    """The experiences of one JSON value, whichever of the four formats it is in."""
+    if not isinstance(record, dict):
+        raise UserError(f"an experience is an object with a prompt and a response, not {reprlib.repr(record)}.")
+    if "prompt" in record or "response" in record:
+        return [from_fields(record)]
+    if "messages" in record:
+        return from_chat(record)
+    if "conversation" in record:
+        return from_transcript(record)
+    if "experiences" in record:
+        return [one for place, item in enumerate(as_list(record, "experiences"), 1) for one in from_item(item, place)]
+    raise UserError("there is no prompt and no response; every experience needs both.")
+
+
+def from_item(item: object, place: int) -> list[Experience]:
+    """The experiences of one item of a buffer; errors name its place, counted from 1."""
+    try:
+        return experiences_in(item)
+    except UserError as error:
+        raise UserError(f"item {place}: {error}") from None
+
+
+def from_fields(record: dict) -> Experience:
+    """An object of our own format or of the origin's buffer, whose ``salience`` holds a ``total``. ``null`` is "not given"."""
+    given = {key: record[key] for key in FIELDS if record.get(key) is not None}
+    if isinstance(given.get("salience"), dict):
+        given["salience"] = given["salience"].get("total")
+    return Experience(record.get("prompt"), record.get("response"), **given)  # type: ignore[arg-type]
+
+
+def from_transcript(record: dict) -> list[Experience]:
+    """A session transcript. The AI is the speaker called SAGE, else the speaker of every second turn; others prompt."""
+    turns = pairs_of(record, "conversation", "turn", "speaker", "text")
+    if not turns:
+        return []
+    speakers = [speaker for speaker, _ in groupby(speaker for speaker, _ in turns)]
+    named = {speaker for speaker in speakers if speaker.strip().casefold() == AI}
+    replying = named or set(speakers[1::2])
+    if not named and (len(replying) > 1 or replying & set(speakers[::2])):
+        raise UserError("it is unclear which speaker is the AI; let it speak every second turn, or call it SAGE.")
+    roles = [("assistant" if speaker in replying else "user", text) for speaker, text in turns]
+    given = {"session": record.get("session"), "timestamp": record.get("start"), "id": record.get("id")}
+    return from_exchanges(exchanges(roles, ""), given)
+
+
+def from_chat(record: dict) -> list[Experience]:
+    """A chat. Its system messages so far are the context; other keys hold for each of its exchanges."""
+    turns = pairs_of(record, "messages", "message", "role", "content")
+    for place, (role, _) in enumerate(turns, 1):
+        if role not in ROLES:
+            raise UserError(f"message {place}: the role must be system, user or assistant, not {reprlib.repr(role)}.")
+    note = "" if record.get("context") is None else record["context"]
+    must_be_text("context", note)
+    return from_exchanges(exchanges(turns, note), record)
+
+
+def as_list(record: dict, key: str) -> list:
+    """The list under ``key``."""
+    if not isinstance(record[key], list):
+        raise UserError(f"{key} must be a list, not {reprlib.repr(record[key])}.")
+    return record[key]
+
+
+def pairs_of(record: dict, key: str, noun: str, who: str, what: str) -> list[tuple[str, str]]:
+    """The turns under ``key`` as (speaker or role, text); errors name the turn, counted from 1."""
+    turns = []
+    for place, turn in enumerate(as_list(record, key), 1):
+        if not isinstance(turn, dict) or not isinstance(turn.get(who), str) or not isinstance(turn.get(what), str):
+            raise UserError(f"{noun} {place}: a {noun} is an object with {who} and {what}, both text; mend it.")
+        if not turn[what].strip():
+            raise UserError(f"{noun} {place}: the {what} is empty; write it or take the {noun} out.")
+        turns.append((turn[who], turn[what]))
+    return turns
+
+
+def exchanges(turns: list[tuple[str, str]], note: str) -> list[tuple[str, str, str]]:
+    """(prompt, response, context) for each reply; turns in a row of the same role are joined by a line break.
+
+    A greeting before the first prompt and a last prompt that got no reply are no exchange: both are left out.
+    """
+    found, notes, prompt = [], [note] if note else [], ""
+    for role, group in groupby(turns, key=lambda turn: turn[0]):
+        text = "\n".join(said for _, said in group)
+        if role == "system":
+            notes.append(text)
+        elif role == "user":
+            prompt = f"{prompt}\n{text}" if prompt else text
+        elif prompt:
+            found.append((prompt, text, "\n".join(notes)))
+            prompt = ""
+    if not found:
+        raise UserError("there is no prompt that got a reply; every conversation needs at least one of each.")
+    return found
+
+
+def from_exchanges(found: list[tuple[str, str, str]], given: dict) -> list[Experience]:
+    """One experience an exchange. An id that holds for several becomes ``id#1``, ``id#2`` and so on."""
+    made = []
+    for place, (prompt, response, context) in enumerate(found, 1):
+        one = from_fields({**given, "prompt": prompt, "response": response, "context": context})
+        made.append(replace(one, id=f"{one.id}#{place}") if one.id and len(found) > 1 else one)
+    return made

@@ -1,0 +1,96 @@
+"""What jobs do, as plain functions of a brain. Imported by the worker alone: this is where torch comes in."""
+
+import logging
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from sleepcon import night
+from sleepcon.brain import Brain
+from sleepcon.errors import UserError
+from sleepcon.experience import Experience, read_experiences, with_ids
+from sleepcon.jobs import store
+from sleepcon.jobs.store import Job
+from sleepcon.model import Base, load_base
+from sleepcon.paths import DOCUMENT
+from sleepcon.sleep import Event, Stopped
+
+log = logging.getLogger(__name__)
+
+
+def shared_model() -> str:
+    """The base that every visitor's brain stands on: ``SLEEPCON_MODEL``, which ``sleepcon app --model`` sets."""
+    return os.environ.get("SLEEPCON_MODEL", "embedded")
+
+
+@cache
+def shared_base(model: str) -> Base:
+    """The base, loaded once for all brains of this process."""
+    return load_base(model)
+
+
+def opened(name: str, home: Path) -> Brain:
+    """A visitor's brain; its memory begins with the document's exchanges."""
+    model = shared_model()
+    brain = Brain.open(name, model=model, home=home, base=shared_base(model))
+    brain.remember(read_experiences(DOCUMENT))
+    return brain
+
+
+def sleep(brain: Brain, arguments: dict, on_event: Callable[[Event], None], should_stop: Callable[[], bool]) -> dict:
+    """Run one night; the result is its row of the ledger."""
+    threshold, seed = arguments["threshold"], arguments["seed"]
+    return brain.sleep(threshold=threshold, seed=seed, on_event=on_event, should_stop=should_stop).as_dict()
+
+
+def ask(brain: Brain, arguments: dict) -> dict:
+    """Ask the brain as it was before any night, and as it is now."""
+    prompt = arguments["prompt"]
+    before, now = brain.ask(prompt, cycle=0), brain.ask(prompt)
+    return {
+        "prompt": prompt, "before": before.text, "now": now.text, "cycle": now.cycle,
+        "base_sha256": now.base_sha256, "adapter_sha256": now.adapter_sha256,
+    }  # fmt: skip
+
+
+def remember(brain: Brain, arguments: dict) -> dict:
+    """Put one experience into memory and measure its salience."""
+    (experience,) = with_ids([Experience(**arguments)])
+    added = brain.remember(experience)
+    night.select(brain, 0.0, None)
+    return {"id": experience.id, "new": added.new}
+
+
+def run_job(id: str, home: Path) -> None:
+    """Run a job once, and write down how it ended: nothing that happens here ends the worker."""
+    job = store.start(id, home)
+    if job is None:
+        return
+    try:
+        store.end(id, "done", result=perform(job, home), home=home)
+    except Stopped:
+        store.end(id, "cancelled", "Cancelled. The brain is as it was.", home=home)
+    except UserError as error:
+        store.end(id, "failed", str(error), home=home)
+    except Exception:
+        log.exception("job %s (%s) failed", id, job.kind)
+        store.end(id, "failed", "Something went wrong inside the program; the brain is as it was. Please try again.", home=home)
+
+
+def perform(job: Job, home: Path) -> dict:
+    """Do what the job asks and return its result."""
+    count = 0
+
+    def on_event(event: Event) -> None:
+        nonlocal count
+        store.note(job.id, count, event.as_dict(), home)
+        count += 1
+
+    brain = opened(job.brain, home)
+    try:
+        if job.kind == "sleep":
+            return sleep(brain, job.arguments, on_event, lambda: store.must_stop(job.id, home))
+        return {"ask": ask, "remember": remember}[job.kind](brain, job.arguments)
+    finally:
+        brain.close()

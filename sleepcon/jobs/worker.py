@@ -1,0 +1,117 @@
+"""The worker: ``python -m sleepcon.jobs.worker HOME`` runs the jobs of one home folder, one after another.
+
+It holds a lock on a file for as long as it lives, so there is one worker a home, and whoever can take the lock knows
+that there is none: then a job that is marked as running died with its worker, and is failed. It ends itself when
+nothing came for a while, or when the process that started it has gone and nothing is left to do.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sleepcon.errors import UserError
+from sleepcon.jobs import store
+from sleepcon.jobs.queue import queue, send
+from sleepcon.paths import home as home_folder
+
+IDLE_SECONDS = 600
+LOOK_SECONDS = 0.05
+START_SECONDS = 20
+"""How long a worker that was started may take to hold its lock before another is started."""
+DIED = "The worker process ended before this was done. The brain is as it was; try again."
+
+_started: dict[Path, tuple[float, subprocess.Popen]] = {}
+
+
+def ensure_worker(home: str | Path | None = None) -> None:
+    """Start a worker if none is alive, after failing what the dead one left behind. Cheap enough for every poll."""
+    folder = store.folder(home)
+    lock = FileLock(folder / "worker.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return
+    try:
+        store.fail_running(DIED, home)
+    finally:
+        lock.release()
+    when, process = _started.get(folder, (0.0, None))
+    if process is not None and process.poll() is None and time.monotonic() - when < START_SECONDS:
+        return
+    with (folder / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sleepcon.jobs.worker", str(folder.parent)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    _started[folder] = (time.monotonic(), process)
+
+
+def stop_worker(home: str | Path | None = None) -> None:
+    """End the worker of a home at once, if there is one; a job that it runs fails, its brain stays as it was."""
+    folder = store.folder(home)
+    lock = FileLock(folder / "worker.lock")
+    known = _started.pop(folder, None)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        os.kill(int((folder / "worker.pid").read_text()), signal.SIGTERM)
+        lock.acquire(timeout=10)
+    lock.release()
+    if known:
+        known[1].terminate()
+        known[1].wait(10)
+
+
+def work(home: Path, idle_seconds: float = IDLE_SECONDS) -> None:
+    """Run jobs until none has come for ``idle_seconds``; return at once when another worker has the home."""
+    folder = store.folder(home)
+    lock = FileLock(folder / "worker.lock")
+    try:
+        lock.acquire(timeout=5)  # a page that looks whether a worker is alive holds it for a moment
+    except Timeout:
+        return
+    with lock:
+        (folder / "worker.pid").write_text(str(os.getpid()))
+        store.fail_running(DIED, home)
+        for job in store.waiting(home):
+            send(job, home)  # the last worker may have died with the message in its hand
+        warm_up()
+        huey, _ = queue(folder)
+        parent, busy = os.getppid(), time.monotonic()
+        while time.monotonic() - busy < idle_seconds and (folder / "worker.pid").exists():
+            message = huey.dequeue()
+            if message is not None:
+                huey.execute(message)
+                busy = time.monotonic()
+            elif os.getppid() != parent:
+                return
+            else:
+                time.sleep(LOOK_SECONDS)
+
+
+def warm_up() -> None:
+    """Load torch and the base before the first job asks for them."""
+    from sleepcon.jobs import tasks
+    from sleepcon.model import offline_unless_asked
+
+    offline_unless_asked()
+    try:
+        tasks.shared_base(tasks.shared_model())
+    except UserError as error:
+        logging.getLogger(__name__).warning("%s", error)  # the job that needs it says so to its visitor
+
+
+def main() -> None:
+    """Run the worker of the home folder that the first argument names."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    work(home_folder(sys.argv[1]).resolve())
+
+
+if __name__ == "__main__":
+    main()

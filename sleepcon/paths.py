@@ -1,0 +1,17 @@
+"""Where things live: the shipped assets, and the user's home for brains."""
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+# An editable install finds assets beside the package; a wheel carries them inside it.
+ASSETS = ROOT / "assets" if (ROOT / "assets").is_dir() else PACKAGE / "assets"
+EMBEDDED = ASSETS / "base"
+DOCUMENT = ASSETS / "document" / "experiences.jsonl"
+PROBES = ASSETS / "probes"
+
+
+def home(given: str | Path | None = None) -> Path:
+    """The folder that holds brains: ``given``, else ``SLEEPCON_HOME``, else ``~/.sleepcon``."""
+    return Path(given or os.environ.get("SLEEPCON_HOME") or Path.home() / ".sleepcon").expanduser()

@@ -1,0 +1,55 @@
+"""Rebuild or measure the embedded base.
+
+    python -m sleepcon.pretrain                  # corpus, tokenizer, training, weights into assets/base
+    python -m sleepcon.pretrain report           # print its table and write it into its card
+
+Training checkpoints in --work and goes on from there after a stop.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+from sleepcon.model import load_base
+from sleepcon.paths import ASSETS, EMBEDDED
+from sleepcon.pretrain.card import write_base, write_card
+from sleepcon.pretrain.corpus import build_corpus
+from sleepcon.pretrain.report import report
+from sleepcon.pretrain.train import Shape, pretrain
+
+
+def main() -> None:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(prog="python -m sleepcon.pretrain", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("build", "report"), default="build")
+    parser.add_argument("--work", type=Path, default=Path("build/pretrain"), help="folder for corpus and checkpoints")
+    parser.add_argument("--shards", type=int, default=120, help="corpus size, in shards of 5,000 conversations")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--base", default="embedded", help="the base that report measures")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.what == "build":
+        shape = Shape()
+        if not (args.work / "lengths.npy").exists():
+            build_corpus(args.seed, args.shards, ASSETS, args.work, shape.vocabulary, args.threads)
+        model, record = pretrain(args.work, shape, args.seed)
+        write_base(model, args.work / "tokenizer.json", EMBEDDED)
+        record |= {"machine": f"{platform.machine()}, {args.threads} threads", "shards": args.shards}
+        write_card(EMBEDDED, record, {})
+    base = load_base(args.base)
+    wrong: list = []
+    rows = report(base, ASSETS, wrong=wrong)
+    print(json.dumps(rows, indent=1))
+    for case in wrong[:200]:
+        print(" | ".join(case), file=sys.stderr)
+    if args.base == "embedded":
+        write_card(EMBEDDED, None, rows)
+
+
+if __name__ == "__main__":
+    main()

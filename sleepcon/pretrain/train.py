@@ -1,0 +1,195 @@
+"""Pretraining: Qwen2 from random weights, Muon and AdamW, bfloat16 products, checkpoints that resume.
+
+Muon (Jordan et al. 2024, as shipped in torch.optim) takes the matrices inside the layers, AdamW the embedding and the
+norms. The loss counts the assistant's words and prose whole and what the user says by ``PROMPT_WEIGHT``.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+PROMPT_WEIGHT = 0.2
+BATCH_TOKENS = 8192
+MAX_LENGTH = 512
+CHECKPOINT_STEPS = 250
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of the embedded base."""
+
+    vocabulary: int = 4096
+    hidden: int = 256
+    layers: int = 6
+    heads: int = 8
+    feed_forward: int = 512
+
+    def config(self) -> Qwen2Config:
+        """The transformers configuration of this shape."""
+        return Qwen2Config(
+            vocab_size=self.vocabulary,
+            hidden_size=self.hidden,
+            intermediate_size=self.feed_forward,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.heads,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            rope_theta=10000.0,
+            bos_token_id=None,
+            eos_token_id=2,
+            pad_token_id=0,
+        )
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Token ids of every conversation, flat, with what is taught and where each starts."""
+
+    ids: np.ndarray
+    taught: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def load(cls, folder: Path) -> "Corpus":
+        """Read what ``build_corpus`` wrote."""
+        lengths = np.load(folder / "lengths.npy")
+        return cls(np.load(folder / "ids.npy"), np.load(folder / "taught.npy"), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def batches(corpus: Corpus, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """One pass over the corpus: ``(ids, weights)`` of shape (batch, length), conversations of like length together."""
+    rng = np.random.default_rng(seed)
+    lengths = np.minimum(np.diff(corpus.starts), MAX_LENGTH)
+    order = rng.permutation(len(lengths))
+    for window in np.array_split(order, max(1, len(order) // 6000)):
+        window = window[np.argsort(lengths[window], kind="stable")]
+        groups, current = [], []
+        for item in window:
+            width = -(-int(lengths[item]) // 16) * 16
+            if current and width * (len(current) + 1) > BATCH_TOKENS:
+                groups.append(current)
+                current = []
+            current.append(int(item))
+        groups.append(current)
+        for number in rng.permutation(len(groups)):
+            yield padded(corpus, groups[number], lengths)
+
+
+def padded(corpus: Corpus, items: list[int], lengths: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Conversations ``items`` as one batch, padded on the right to a multiple of 16 (weight 0 there)."""
+    width = -(-int(max(lengths[item] for item in items)) // 16) * 16
+    ids = np.zeros((len(items), width), np.int64)
+    weights = np.zeros((len(items), width), np.float32)
+    for row, item in enumerate(items):
+        start, size = corpus.starts[item], lengths[item]
+        ids[row, :size] = corpus.ids[start : start + size]
+        weights[row, :size] = np.where(corpus.taught[start : start + size], 1.0, PROMPT_WEIGHT)
+    return torch.from_numpy(ids), torch.from_numpy(weights)
+
+
+def loss_of(model: Qwen2ForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Weighted mean cross-entropy of the next token, in nats."""
+    with torch.autocast(ids.device.type, torch.bfloat16):
+        hidden = model.model(input_ids=ids).last_hidden_state
+        logits = model.lm_head(hidden)
+    # The last place predicts nothing: its weight is 0, and the length stays a multiple of 16.
+    losses = F.cross_entropy(logits.flatten(0, 1).float(), ids.roll(-1, 1).flatten(), reduction="none")
+    flat = torch.cat([weights[:, 1:], torch.zeros_like(weights[:, :1])], 1).flatten()
+    return (losses * flat).sum() / flat.sum()
+
+
+def optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices, AdamW for embedding, biases and norms."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    return [
+        torch.optim.Muon(matrices, lr=0.02, momentum=0.95, weight_decay=0.01),
+        torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the full learning rate: 100 steps up, then flat, then straight down over the last 45%."""
+    return min(1.0, (step + 1) / 100, 0.01 + (steps - step) / (0.45 * steps))
+
+
+def save_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.optim.Optimizer], step: int) -> None:
+    """Model, optimizer tensors and step, so that training goes on after a stop as if there had been none."""
+    tensors = {f"model.{name}": p.detach().contiguous() for name, p in model.named_parameters()}
+    for tool_number, tool in enumerate(tools):
+        for index, state in tool.state_dict()["state"].items():
+            tensors |= {f"tool.{tool_number}.{index}.{key}": torch.as_tensor(value).contiguous() for key, value in state.items()}
+    beside = folder / "checkpoint.part"
+    save_file(tensors, beside, metadata={"step": str(step)})
+    beside.replace(folder / "checkpoint.safetensors")
+
+
+def load_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.optim.Optimizer]) -> int:
+    """Put a checkpoint back, if there is one; return the step to go on from."""
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        return 0
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as handle:
+        step = int(handle.metadata()["step"])
+    tensors = load_file(path)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(tensors[f"model.{name}"])
+    for tool_number, tool in enumerate(tools):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith(f"tool.{tool_number}."):
+                _, _, index, name = key.split(".", 3)
+                state.setdefault(int(index), {})[name] = value
+        tool.load_state_dict({"state": state, "param_groups": tool.state_dict()["param_groups"]})
+    return step
+
+
+def pretrain(folder: Path, shape: Shape, seed: int, say=print) -> tuple[Qwen2ForCausalLM, dict]:
+    """Train on the corpus in ``folder`` for one pass; return the model and a record for its card."""
+    torch.manual_seed(seed)
+    corpus = Corpus.load(folder)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = Qwen2ForCausalLM(shape.config()).to(device)
+    tools = optimizers(model)
+    rates = [tool.param_groups[0]["lr"] for tool in tools]
+    first = load_checkpoint(folder, model, tools)
+    steps = sum(1 for _ in batches(corpus, seed))
+    compiled = torch.compile(loss_of, dynamic=True) if shutil.which("g++") else loss_of
+    begun, seen, smooth = time.time(), 0, None
+    for step, (ids, weights) in enumerate(batches(corpus, seed)):
+        if step < first:
+            continue
+        for tool, rate in zip(tools, rates, strict=True):
+            tool.param_groups[0]["lr"] = rate * schedule(step, steps)
+        loss = compiled(model, ids.to(device), weights.to(device))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for tool in tools:
+            tool.step()
+            tool.zero_grad()
+        seen += ids.numel()
+        smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
+        if step % 50 == 0:
+            spent = time.time() - begun
+            say(f"step {step}/{steps} loss {smooth:.4f} {seen / spent:.0f} tokens/s {spent:.0f} s", flush=True)
+        if step % CHECKPOINT_STEPS == CHECKPOINT_STEPS - 1:
+            save_checkpoint(folder, model, tools, step + 1)
+    record = {
+        "seed": seed, "shape": asdict(shape), "conversations": len(corpus.starts) - 1, "tokens": int(corpus.starts[-1]),
+        "steps": steps, "final_loss": smooth, "seconds": round(time.time() - begun), "device": device,
+    }  # fmt: skip
+    (folder / "record.json").write_text(json.dumps(record, indent=1))
+    return model.float().cpu(), record

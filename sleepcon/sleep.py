@@ -1,0 +1,233 @@
+"""The sleep cycle: dream, train an adapter on the day and the dreams, and report what happened as events.
+
+The default recipe does what people do who learn by telling themselves the day again:
+
+1. *Dream.* The brain, with one of the day's exchanges still in its context, puts its question in other words and
+   answers ordinary questions. An answer that the day has changed is the day's lesson in new words (generalise); one
+   that it has not changed is rehearsed as it was (do not erase). This is context distillation (Snell, Klein and Zhong
+   2022, "Learning by distilling context") with generative replay (Shin et al. 2017).
+2. *Train.* A fresh LoRA adapter on salience-weighted reply losses plus rehearsal, cosine decay.
+
+The document's recipe is kept as written: one experience a step, loss times salience, every token labelled, no dream.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+import torch
+import torch.nn.functional as F
+
+from sleepcon.dream import Lesson
+from sleepcon.errors import UserError
+from sleepcon.experience import Experience
+from sleepcon.model import Base, chat, prompt_ids, reply_ids, right_padded
+
+RECIPES = ("default", "document")
+DOCUMENT_LEARNING_RATE, DOCUMENT_EPOCHS = 1e-5, 2
+IGNORED = -100
+FINAL_RATE = 0.1
+"""Share of the learning rate that is left at the last step of the cosine."""
+
+
+BATCH, REHEARSED = 48, 24
+"""Taught rows a step at most, and rehearsed rows beside them."""
+SHARES = 32
+"""The gradient's share is measured for so many experiences at most: each costs a backward pass."""
+
+
+class Stopped(Exception):
+    """The night was cancelled; the brain is as it was."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened during a night. ``loss`` and ``losses`` in nats per token, ``seconds`` since its start."""
+
+    stage: str
+    message: str
+    seconds: float = 0.0
+    step: int | None = None
+    steps: int | None = None
+    loss: float | None = None
+    losses: list[float] = field(default_factory=list)
+    gradient_norm: float | None = None
+
+    def as_dict(self) -> dict:
+        """The event as JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a night trains: all that decides its dose."""
+
+    recipe: str
+    learning_rate: float
+    epochs: int
+    rehearsal_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.recipe not in RECIPES:
+            raise UserError(f"There is no recipe called {self.recipe}: choose one of {', '.join(RECIPES)}.")
+        if not (0 <= self.learning_rate < 10 and math.isfinite(self.learning_rate)):
+            raise UserError(f"A learning rate of {self.learning_rate} cannot be used: give a number from 0 to 10.")
+        if not 1 <= self.epochs <= 1000:
+            raise UserError(f"{self.epochs} epochs cannot be run: give a whole number from 1 to 1000.")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the training loop reports: loss per step (nats per token), each experience's share of the gradient, seconds."""
+
+    curve: list[float]
+    shares: list[float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded rows: ``ids``, ``mask`` and ``labels`` (ignored places are -100), each of shape (rows, length)."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    labels: torch.Tensor
+
+
+def rows_of(base: Base, lessons: Sequence[Lesson], whole: bool) -> list[tuple[list[int], list[int]]]:
+    """``(ids, labels)`` of each lesson; labels on the reply alone, or on every token when ``whole``."""
+    rows = []
+    for lesson in lessons:
+        prompt, reply = prompt_ids(base, chat(lesson.prompt, lesson.context)), reply_ids(base, lesson.reply)
+        rows.append((prompt + reply, (prompt if whole else [IGNORED] * len(prompt)) + reply))
+    return rows
+
+
+def padded(rows: Sequence[tuple[list[int], list[int]]], pad: int, device: torch.device) -> Batch:
+    """Rows as one batch, padded on the right."""
+    ids, mask = right_padded([row for row, _ in rows], pad)
+    labels, _ = right_padded([label for _, label in rows], IGNORED)
+    return Batch(ids.to(device), mask.to(device), labels.to(device))
+
+
+def row_losses(base: Base, batch: Batch) -> torch.Tensor:
+    """Mean cross-entropy of each row's labelled tokens, in nats per token, shape (rows,).
+
+    The vocabulary is only multiplied out where there is a label: most of a forward pass's memory is saved.
+    """
+    hidden = base.model.get_decoder()(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state[:, :-1]
+    wanted = batch.labels[:, 1:]
+    places = wanted != IGNORED
+    logits = base.model.get_output_embeddings()(hidden[places]).float()
+    losses = F.cross_entropy(logits, wanted[places], reduction="none")
+    rows = places.nonzero()[:, 0]
+    sums = torch.zeros(len(wanted), device=losses.device).index_add(0, rows, losses)
+    return sums / places.sum(1)
+
+
+@torch.inference_mode()
+def lesson_losses(base: Base, lessons: Sequence[Lesson], whole: bool = False) -> list[float]:
+    """Loss of each lesson under the brain as it is now, in nats per labelled token, 32 at a time."""
+    rows = rows_of(base, lessons, whole)
+    losses: list[float] = []
+    for start in range(0, len(rows), 32):
+        batch = padded(rows[start : start + 32], base.tokenizer.pad_token_id, base.model.device)
+        losses += row_losses(base, batch).tolist()
+    return losses
+
+
+def weighted_mean(losses: Sequence[float], weights: Sequence[float]) -> float:
+    """sum(w l) / sum(w)."""
+    return sum(w * loss for w, loss in zip(weights, losses, strict=True)) / sum(weights)
+
+
+def order_of_steps(taught: int, rehearsed: int, training: Training, seed: int) -> list[tuple[list[int], list[int]]]:
+    """For each step the taught rows and the rehearsed rows it takes.
+
+    Document: one experience a step, in the order given. Default: every taught row each epoch, in batches of at most
+    ``BATCH``, beside an equal share of the rehearsed ones; the order is drawn anew each epoch from ``seed``.
+    """
+    if training.recipe == "document":
+        return [([row], []) for _ in range(training.epochs) for row in range(taught)]
+    generator = torch.Generator().manual_seed(seed)
+    parts = -(-taught // BATCH)
+    steps = []
+    for _ in range(training.epochs):
+        rows = torch.randperm(taught, generator=generator)
+        others = torch.randperm(rehearsed, generator=generator)[: parts * REHEARSED]
+        for part in range(parts):
+            steps.append((rows[part::parts].tolist(), others[part::parts].tolist()))
+    return steps
+
+
+def rate_at(step: int, steps: int, training: Training) -> float:
+    """Learning rate of a step: constant in the document's recipe, else a cosine from 1 down to ``FINAL_RATE``."""
+    if training.recipe == "document":
+        return training.learning_rate
+    turn = 0.5 * (1 + math.cos(math.pi * step / max(1, steps - 1)))
+    return training.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * turn)
+
+
+def gradient_shares(base: Base, rows: list, weights: Sequence[float], parameters: list[torch.nn.Parameter]) -> list[float]:
+    """Each row's share of the gradient: norm of its own weighted gradient over the sum of those norms (they sum to 1).
+
+    AdamW divides a uniform scale away, so this, not the salience, is what an experience really weighs.
+    """
+    norms = []
+    for row, weight in zip(rows, weights, strict=True):
+        batch = padded([row], base.tokenizer.pad_token_id, base.model.device)
+        gradients = torch.autograd.grad(weight * row_losses(base, batch)[0], parameters)
+        norms.append(math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients)))
+    total = sum(norms)
+    return [norm / total if total else 0.0 for norm in norms]
+
+
+def train(
+    base: Base,
+    taught: Sequence[Lesson],
+    rehearsed: Sequence[Lesson],
+    training: Training,
+    seed: int,
+    on_event: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+) -> Trained:
+    """Train the adapter that is worn and may learn, on the lessons; raise :class:`Stopped` when asked to stop.
+
+    Default loss of a step: sum(w l) / sum(w) over its taught rows, plus ``rehearsal_weight`` times the mean over its
+    rehearsed rows. Document: w l of one row.
+    """
+    began = time.perf_counter()
+    whole = training.recipe == "document"
+    pad, device = base.tokenizer.pad_token_id, base.model.device
+    rows, other_rows = rows_of(base, taught, whole), rows_of(base, rehearsed, False)
+    weights = torch.tensor([lesson.weight for lesson in taught], device=device)
+    parameters = [parameter for parameter in base.model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=training.learning_rate, weight_decay=0.01 if whole else 0.0)
+    owners = [index for index, lesson in enumerate(taught) if lesson.of is not None]
+    shares = gradient_shares(base, [rows[i] for i in owners[:SHARES]], [taught[i].weight for i in owners[:SHARES]], parameters)
+    torch.manual_seed(seed)
+    base.model.train()
+    curve: list[float] = []
+    steps = order_of_steps(len(taught), len(rehearsed), training, seed)
+    for number, (own, others) in enumerate(steps):
+        if should_stop():
+            raise Stopped()
+        optimizer.param_groups[0]["lr"] = rate_at(number, len(steps), training)
+        batch = padded([rows[i] for i in own] + [other_rows[i] for i in others], pad, device)
+        losses = row_losses(base, batch)
+        mine, theirs = losses[: len(own)], losses[len(own) :]
+        loss = mine[0] * weights[own[0]] if whole else (mine * weights[own]).sum() / weights[own].sum()
+        if others:
+            loss = loss + training.rehearsal_weight * theirs.mean()
+        loss.backward()
+        norm = math.sqrt(sum(float(p.grad.square().sum()) for p in parameters))
+        optimizer.step()
+        optimizer.zero_grad()
+        curve.append(float((mine.detach() * weights[own]).sum() / weights[own].sum()))
+        on_event(
+            Event("train", f"Step {number + 1} of {len(steps)}: loss {curve[-1]:.3f}.", time.perf_counter() - began,
+                  number + 1, len(steps), curve[-1], mine.detach().tolist(), norm)  # fmt: skip
+        )
+    base.model.eval()
+    return Trained(curve, shares, time.perf_counter() - began)
