@@ -114,7 +114,6 @@ def load(base: Base, folder: Path) -> PeftModel:
 def take_off(base: Base, peft: PeftModel) -> None:
     """Put the base's own modules back."""
     base.model = peft.unload()
-    del base.model.peft_config
     base.model.eval()
 
 

@@ -105,10 +105,11 @@ class Brain:
         """Put experiences into memory, all or none."""
         return self.memory.add([experiences] if isinstance(experiences, Experience) else experiences)
 
-    def score(self, experiences: Sequence[Experience], weights: Weights | None = None) -> list[Scores]:
-        """SNARC of each experience under the brain as it is now; nothing is stored."""
+    def score(self, experiences: Sequence[Experience]) -> list[Scores]:
+        """SNARC of each experience under the brain as it is now, in order; nothing is stored."""
+        salience.reference_of(self.base)
         with adapter.worn(self.base, self.adapter_after(None)):
-            return salience.score(self.base, experiences, held=list(self.memory.all()), weights=weights or Weights())
+            return salience.score(self.base, experiences, held=self.memory.all())
 
     def history(self) -> list[Cycle]:
         """Every night, kept or rolled back, oldest first."""

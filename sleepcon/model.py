@@ -6,7 +6,6 @@ is part of ``base.model`` and takes part in the forward pass (see ``adapter.py``
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from sleepcon.errors import UserError
 from sleepcon.paths import EMBEDDED
@@ -67,6 +67,8 @@ def load_base(model: str = "embedded") -> Base:
     local = Path(source).is_dir()
     if model == "embedded" and not local:
         raise UserError(f"The embedded base is missing ({source}): rebuild it with python -m sleepcon.pretrain.")
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
         network = AutoModelForCausalLM.from_pretrained(source, local_files_only=local, dtype=torch.float32)
@@ -203,12 +205,6 @@ def embed(base: Base, texts: Sequence[str]) -> torch.Tensor:
         weights = mask.unsqueeze(-1).float()
         vectors[group] = (middle * weights).sum(1) / weights.sum(1)
     return F.normalize(vectors - vectors.new_tensor(base.card.get("mean_embedding", 0.0)), dim=-1)
-
-
-def offline_unless_asked() -> None:
-    """Keep Hugging Face libraries from reaching out; called by every entry point unless a hub model was asked for."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 @torch.inference_mode()

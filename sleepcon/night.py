@@ -15,7 +15,7 @@ from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.ledger import Cycle
 from sleepcon.model import weights_sha256
-from sleepcon.salience import Weights, score
+from sleepcon.salience import Weights
 from sleepcon.sleep import Event, Training
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def select(brain: "Brain", threshold: float, weights: Weights | None) -> tuple[i
     weights = weights or Weights()
     memory, unscored = brain.memory, list(brain.memory.unscored())
     if unscored:
-        with adapter.worn(brain.base, brain.adapter_after(None)):
-            scores = score(brain.base, unscored, held=list(memory.all()), weights=weights)
+        scores = brain.score(unscored)
         with memory.transaction():
             for experience, measured in zip(unscored, scores, strict=True):
                 memory.set_scores(experience.id, measured, measured.total(weights))

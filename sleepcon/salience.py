@@ -3,13 +3,13 @@
     scores = score(base, experiences, held=memory.all())
     scores[0].surprise.value, scores[0].surprise.evidence, scores[0].total(Weights(novelty=2))
 
-Each detector takes one raw number from an exchange and *places* it among ordinary exchanges: 0.9 reads "more than 90% of
-ordinary exchanges". The ordinary ones are ``assets/reference/ordinary.jsonl``, measured on the base in use, so one scale
+Each detector takes one raw number from an exchange and *places* it among ordinary exchanges of like length: 0.9 reads
+"more than 90% of ordinary exchanges of its length". The ordinary ones are ``assets/reference/ordinary.jsonl``, measured on the base in use, so one scale
 serves a base of three million parameters and one of half a billion. Only given feedback is not placed.
 
     surprise   mean negative log-likelihood of the reply's tokens, in nats, under the brain as it is now
-    novelty    largest cosine similarity to what is held already, turned round: the more alike, the less new
-    arousal    emotional share of the wording times the square root of its length in words, plus exclamation
+    novelty    largest cosine similarity of the reply to those held before it, turned round: the more alike, the less new
+    arousal    emotional share of the wording, and exclamation
     reward     feedback from -1..1 as 0..1; without any, an estimate from tone and courtesy, marked as an estimate
     conflict   mean over the reply's tokens of the brain's top probability minus the probability of what was said
 """
@@ -34,7 +34,7 @@ ORDINARY = ASSETS / "reference" / "ordinary.jsonl"
 CHUNK = 256  # experiences scored at a time: bounds memory, costs nothing measurable
 BLOCK = 2048  # rows of a block in the similarity product: 16 MB of float32
 LONGEST = 6000  # characters of a text that are read; tokens are limited by the base's window as well
-REPLY_SHARE = 0.75  # of an experience's vector; the prompt has the rest
+LIKE = 0.35  # in ln tokens: replies up to about 1.4 times longer or shorter count as of like length
 COURTESY = re.compile(r"\b(you|your|yours|we|us|our|together|please|thanks?|sorry|glad|welcome|let's)\b", re.IGNORECASE)
 EXCLAMATION = re.compile("[!\uff01]")
 PIECE = re.compile(r"\S.{0,299}(?!\S)|\S.{0,299}", re.DOTALL)  # up to 300 characters, cut between words where it can be
@@ -89,6 +89,25 @@ class Scores:
         return sum(weight / top * value for weight, value in parts) / sum(weight / top for weight, _ in parts)
 
 
+@dataclass(frozen=True)
+class Wording:
+    """What the wording of an exchange shows: the emotional share of it, its words, its exclamation marks, its warmth."""
+
+    share: float
+    words: int
+    marks: int
+    warmth: float
+
+    @property
+    def arousal(self) -> float:
+        """Raw arousal: ``share + ln(1 + marks) / sqrt(words) / 4``.
+
+        VADER's own compound is not used: it is 0.92 or more in half of all long replies. Exclamation also speaks in
+        languages that the lexicon does not know.
+        """
+        return self.share + math.log1p(self.marks) / math.sqrt(self.words) / 4
+
+
 def score(
     base: Base,
     experiences: Iterable[Experience],
@@ -111,7 +130,7 @@ def score(
     said = [wording(item) for item in items]
     raw |= of_wording(said)
     raw["similarity"] = similarities(base, items, list(held), known)
-    placed = {name: place(values, reference[name]).tolist() for name, values in raw.items()}
+    placed = {name: place(name, values, np.array(tokens), reference).tolist() for name, values in raw.items()}
     return [
         Scores(
             surprise_factor(raw["nll"][i], placed["nll"][i], tokens[i]),
@@ -211,26 +230,6 @@ def lexicon() -> SentimentIntensityAnalyzer:
     return SentimentIntensityAnalyzer()
 
 
-@dataclass(frozen=True)
-class Wording:
-    """What the wording of an exchange shows: the emotional share of it, its words, its exclamation marks, its warmth."""
-
-    share: float
-    words: int
-    marks: int
-    warmth: float
-
-    @property
-    def arousal(self) -> float:
-        """Raw arousal: ``share * sqrt(words) + ln(1 + marks) / 4``.
-
-        The share alone is extreme for one-word replies and the sum for long ones; the square root stands between, as in
-        a test of whether emotional words are more than chance. VADER's own compound is not used: it is 0.92 or more in
-        half of all long replies. Exclamation also speaks in languages that the lexicon does not know.
-        """
-        return self.share * math.sqrt(self.words) + math.log1p(self.marks) / 4
-
-
 def wording(item: Experience) -> Wording:
     """Read prompt and reply. Love and hate count alike for the share; warmth is the raw estimate of reward.
 
@@ -264,20 +263,16 @@ def tone(text: str) -> tuple[float, float, int]:
 
 
 def vectors(base: Base, experiences: Sequence[Experience], known: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
-    """Unit vectors of experiences, shape (n, 2 * hidden): reply and prompt side by side.
+    """Unit vectors of the replies, shape (n, hidden). Each text is embedded once and kept in ``known``.
 
-    Their cosine similarity is 0.75 times that of the replies plus 0.25 times that of the prompts, so a reply said again
-    to another question is much alike, whatever the lengths. Each text is embedded once and kept in ``known``.
+    The prompt is left out: a reply said again to another question is a repeat.
     """
     known = {} if known is None else known
-    texts = dict.fromkeys(text for item in experiences for text in (item.prompt, item.response))
-    missing = [text for text in texts if text not in known]
+    missing = [text for text in dict.fromkeys(item.response for item in experiences) if text not in known]
     for start in range(0, len(missing), CHUNK):
         part = missing[start : start + CHUNK]
         known.update(zip(part, embed(base, [clip(base, text, 2) for text in part]), strict=True))
-    replies = torch.stack([known[item.response] for item in experiences])
-    prompts = torch.stack([known[item.prompt] for item in experiences])
-    return torch.cat([REPLY_SHARE**0.5 * replies, (1 - REPLY_SHARE) ** 0.5 * prompts], dim=1)
+    return torch.stack([known[item.response] for item in experiences])
 
 
 def similarities(
@@ -329,15 +324,15 @@ def ordinary() -> list[Experience]:
 
 
 def measure_reference(base: Base, pairs: Sequence[Experience]) -> dict[str, list[float]]:
-    """The 101 quantiles (0%, 1% .. 100%) of each raw number over ordinary exchanges: what a base's card keeps.
+    """What a base's card keeps: the raw numbers of each ordinary exchange, and under ``tokens`` the length of its reply.
 
     ``similarity`` is that of each to the most alike of all the others. Measure on the bare base, without an adapter.
     """
-    found, _ = doubts(base, pairs)
+    found, tokens = doubts(base, pairs)
     found |= of_wording([wording(pair) for pair in pairs])
     own = vectors(base, pairs)
     found["similarity"] = (own @ own.T).fill_diagonal_(-1.0).amax(1).double().numpy()
-    return {name: [float(f"{q:.5g}") for q in np.quantile(numbers, np.linspace(0, 1, 101))] for name, numbers in found.items()}
+    return {"tokens": tokens} | {name: [float(f"{number:.5g}") for number in found[name]] for name in found}
 
 
 def reference_of(base: Base) -> dict[str, list[float]]:
@@ -347,15 +342,32 @@ def reference_of(base: Base) -> dict[str, list[float]]:
     return base.card["reference"]
 
 
-def place(values: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
-    """The share of ordinary exchanges below each value, smoothed, shape of ``values``: a kernel estimate of the distribution.
+def place(name: str, values: np.ndarray, tokens: np.ndarray, reference: dict[str, list[float]]) -> np.ndarray:
+    """The share of ordinary exchanges of like length that lie below each value, smoothed, shape of ``values``.
 
-    Each quantile counts ``1/2 + arctan((x - q) / h) / pi``, the distribution of a Cauchy kernel. Its tails are so long
-    that values far beyond the last quantile still differ, and it never reaches 0 or 1. ``h`` is a
-    twentieth of the middle half's width: narrow, so that 0.9 stays within about three points of a true 90%.
+    A kernel estimate of the conditional distribution (Nadaraya-Watson). An ordinary exchange counts by a Gaussian of the
+    difference in ln tokens, so that a long reply is not called strange for being long; lengths beyond the ordinary ones
+    count as the longest. Each then adds ``1/2 + arctan((x - r) / h) / pi``, the distribution of a Cauchy kernel, whose
+    tails are so long that values far beyond all ordinary ones still differ and none reaches 0 or 1; ``h`` is a twentieth
+    of the local standard deviation. Similarity is placed as -ln(1 - s), as 0.98 is as far from 0.96 as 0.96 from 0.92.
     """
-    points = np.asarray(quantiles, float)
-    quarter, median, three = np.quantile(points, [0.25, 0.5, 0.75])
-    width = max(0.05 * (three - quarter), 1e-6 * (1 + abs(median)))
-    finite = np.nan_to_num(np.asarray(values, float), neginf=-1.0)
-    return 0.5 + np.arctan((finite[:, None] - points) / width).mean(1) / math.pi
+    points, x = np.asarray(reference[name], float), np.asarray(values, float)
+    if name == "similarity":
+        points, x = nearness(points), nearness(x)
+    lengths = np.log(reference["tokens"])
+    wanted = np.log(tokens).clip(lengths.min(), lengths.max())
+    placed = np.empty(len(x))
+    for start in range(0, len(x), BLOCK):
+        part = slice(start, start + BLOCK)
+        weights = np.exp(-(((wanted[part, None] - lengths) / LIKE) ** 2) / 2)
+        weights /= weights.sum(1, keepdims=True)
+        mean = weights @ points
+        spread = np.sqrt((weights * (points - mean[:, None]) ** 2).sum(1, keepdims=True))
+        width = np.maximum(0.05 * spread, 1e-6 * (1 + np.abs(mean[:, None])))
+        placed[part] = (weights * (0.5 + np.arctan((x[part, None] - points) / width) / math.pi)).sum(1)
+    return placed
+
+
+def nearness(similarity: np.ndarray) -> np.ndarray:
+    """-ln(1 - similarity), finite for the same (1) and for nothing held (-inf)."""
+    return -np.log(1.001 - similarity.clip(-1, 1))

@@ -1,4 +1,4 @@
-"""The worker: ``python -m sleepcon.jobs.worker HOME`` runs the jobs of one home folder, one after another.
+"""The worker: ``python -m sleepcon.jobs HOME`` runs the jobs of one home folder, one after another.
 
 It holds a lock on a file for as long as it lives, so there is one worker a home, and whoever can take the lock knows
 that there is none: then a job that is marked as running died with its worker, and is failed. It ends itself when
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from sleepcon.errors import UserError
 from sleepcon.jobs import store
 from sleepcon.jobs.queue import queue, send
-from sleepcon.paths import home as home_folder
+from sleepcon.paths import PACKAGE
 
 IDLE_SECONDS = 600
 LOOK_SECONDS = 0.05
@@ -46,7 +46,7 @@ def ensure_worker(home: str | Path | None = None) -> None:
         return
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sleepcon.jobs.worker", str(folder.parent)],
+            [sys.executable, "-m", "sleepcon.jobs", str(folder.parent.resolve())], cwd=PACKAGE.parent,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     _started[folder] = (time.monotonic(), process)
@@ -70,20 +70,20 @@ def stop_worker(home: str | Path | None = None) -> None:
 
 def work(home: Path, idle_seconds: float = IDLE_SECONDS) -> None:
     """Run jobs until none has come for ``idle_seconds``; return at once when another worker has the home."""
-    folder = store.folder(home)
+    folder, parent = store.folder(home), os.getppid()
     lock = FileLock(folder / "worker.lock")
     try:
         lock.acquire(timeout=5)  # a page that looks whether a worker is alive holds it for a moment
     except Timeout:
         return
-    with lock:
+    try:
         (folder / "worker.pid").write_text(str(os.getpid()))
         store.fail_running(DIED, home)
         for job in store.waiting(home):
             send(job, home)  # the last worker may have died with the message in its hand
         warm_up()
         huey, _ = queue(folder)
-        parent, busy = os.getppid(), time.monotonic()
+        busy = time.monotonic()
         while time.monotonic() - busy < idle_seconds and (folder / "worker.pid").exists():
             message = huey.dequeue()
             if message is not None:
@@ -93,6 +93,8 @@ def work(home: Path, idle_seconds: float = IDLE_SECONDS) -> None:
                 return
             else:
                 time.sleep(LOOK_SECONDS)
+    finally:
+        lock.release()
 
 
 def warm_up() -> None:
@@ -106,12 +108,3 @@ def warm_up() -> None:
     except UserError as error:
         logging.getLogger(__name__).warning("%s", error)  # the job that needs it says so to its visitor
 
-
-def main() -> None:
-    """Run the worker of the home folder that the first argument names."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
-    work(home_folder(sys.argv[1]).resolve())
-
-
-if __name__ == "__main__":
-    main()

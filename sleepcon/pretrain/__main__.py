@@ -2,6 +2,7 @@
 
     python -m sleepcon.pretrain                  # corpus, tokenizer, training, weights into assets/base
     python -m sleepcon.pretrain report           # print its table and write it into its card
+    python -m sleepcon.pretrain pool             # write the questions that a night rehearses
 
 Training checkpoints in --work and goes on from there after a stop.
 """
@@ -17,7 +18,8 @@ import torch
 from sleepcon.model import load_base
 from sleepcon.paths import ASSETS, EMBEDDED
 from sleepcon.pretrain.card import write_base, write_card
-from sleepcon.pretrain.corpus import build_corpus
+from sleepcon.pretrain.corpus import build_corpus, load_material
+from sleepcon.pretrain.pool import make_pool
 from sleepcon.pretrain.report import report
 from sleepcon.pretrain.train import Shape, pretrain
 
@@ -25,7 +27,7 @@ from sleepcon.pretrain.train import Shape, pretrain
 def main() -> None:
     """Parse the command line and do what it says."""
     parser = argparse.ArgumentParser(prog="python -m sleepcon.pretrain", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("build", "report"), default="build")
+    parser.add_argument("what", nargs="?", choices=("build", "report", "pool"), default="build")
     parser.add_argument("--work", type=Path, default=Path("build/pretrain"), help="folder for corpus and checkpoints")
     parser.add_argument("--shards", type=int, default=120, help="corpus size, in shards of 5,000 conversations")
     parser.add_argument("--seed", type=int, default=1)
@@ -33,6 +35,11 @@ def main() -> None:
     parser.add_argument("--base", default="embedded", help="the base that report measures")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.what == "pool":
+        questions = make_pool(load_material(ASSETS), ASSETS)
+        (ASSETS / "rehearsal.txt").write_text("\n".join(questions) + "\n", encoding="utf-8")
+        return
+    record = None
     if args.what == "build":
         shape = Shape()
         if not (args.work / "lengths.npy").exists():
@@ -40,7 +47,6 @@ def main() -> None:
         model, record = pretrain(args.work, shape, args.seed)
         write_base(model, args.work / "tokenizer.json", EMBEDDED)
         record |= {"machine": f"{platform.machine()}, {args.threads} threads", "shards": args.shards}
-        write_card(EMBEDDED, record, {})
     base = load_base(args.base)
     wrong: list = []
     rows = report(base, ASSETS, wrong=wrong)
@@ -48,7 +54,7 @@ def main() -> None:
     for case in wrong[:200]:
         print(" | ".join(case), file=sys.stderr)
     if args.base == "embedded":
-        write_card(EMBEDDED, None, rows)
+        write_card(EMBEDDED, base, record, rows)
 
 
 if __name__ == "__main__":

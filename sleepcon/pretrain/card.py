@@ -6,6 +6,9 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
+from sleepcon.model import Base
+from sleepcon.salience import measure_reference, ordinary
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' }}"
@@ -32,10 +35,12 @@ def write_base(model: torch.nn.Module, tokenizer_json: Path, folder: Path) -> No
     (folder / "sleepcon.json").write_text(json.dumps({"dose": DOSE}, indent=1) + "\n", encoding="utf-8")
 
 
-def write_card(folder: Path, record: dict | None, rows: dict[str, float]) -> None:
-    """Bring ``sleepcon.json`` up to date: how the base was trained (``record``) and its table (``rows``)."""
+def write_card(folder: Path, base: Base, record: dict | None, rows: dict[str, float]) -> None:
+    """Bring ``sleepcon.json`` up to date: hash, salience reference, how the base was trained and its table."""
     path = folder / "sleepcon.json"
     card = json.loads(path.read_text(encoding="utf-8"))
+    card["sha256"] = base.sha256
+    card["reference"] = measure_reference(base, ordinary())
     card["training"] = record or card.get("training", {})
     card["table"] = {name: round(value, 4) for name, value in rows.items()} or card.get("table", {})
     path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

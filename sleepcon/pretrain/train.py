@@ -20,7 +20,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 PROMPT_WEIGHT = 0.2
 BATCH_TOKENS = 8192
 MAX_LENGTH = 512
-CHECKPOINT_STEPS = 250
+CHECKPOINT_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Shape:
     vocabulary: int = 4096
     hidden: int = 256
     layers: int = 6
-    heads: int = 8
+    heads: int = 4
     feed_forward: int = 512
 
     def config(self) -> Qwen2Config:

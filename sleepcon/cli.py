@@ -1,0 +1,299 @@
+"""The command line. Exit code 0: done; 2: bad usage or input, one line on standard error and nothing changed; 1: failure.
+
+With ``--json`` the result is one JSON document on standard output; progress goes to standard error either way.
+"""
+
+import argparse
+import json
+import math
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sleepcon import __version__
+from sleepcon.errors import UserError
+from sleepcon.experience import Experience, read_experiences, with_ids
+from sleepcon.paths import home
+
+LONG_FILE = 100_000
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one line for an error instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and where help is, and exit with code 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def number(low: float, high: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
+    """A parser for a finite number from ``low`` to ``high``."""
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number from {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    common = Parser(add_help=False)
+    common.add_argument("--home", type=Path, help="folder that holds brains (default: SLEEPCON_HOME, else ~/.sleepcon)")
+    common.add_argument("--brain", default="default", help="name of the brain (default: default)")
+    common.add_argument("--model", help="embedded, a folder, or a Hugging Face name (default: the brain's, else embedded)")
+    common.add_argument("--json", action="store_true", help="print one JSON document")
+    parser = Parser(prog="sleepcon", description="See, touch and test how a language model learns in its sleep.")
+    parser.add_argument("--version", action="version", version=f"sleepcon {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+
+    def command(name: str, run: Callable[[argparse.Namespace], Any], text: str) -> argparse.ArgumentParser:
+        found = commands.add_parser(name, help=text, description=text, parents=[common])
+        found.set_defaults(run=run)
+        return found
+
+    app = command("app", run_app, "open the web app")
+    app.add_argument("--host", default="127.0.0.1")
+    app.add_argument("--port", type=number(1, 65535, int), default=8501)
+    score = command("score", run_score, "measure the salience of each experience in a file")
+    score.add_argument("file", metavar="FILE", help="JSONL or JSON; - reads standard input")
+    sleep = command("sleep", run_sleep, "put a file's experiences into memory and run one night")
+    sleep.add_argument("file", metavar="FILE", nargs="?", help="JSONL or JSON; - reads standard input; none: what is in memory")
+    sleep.add_argument("--threshold", type=number(0, 1), default=0.6, help="least salience that is consolidated (default: .6)")
+    sleep.add_argument("--seed", type=number(0, 2**31 - 1, int), default=0)
+    sleep.add_argument("--epochs", type=number(1, 1000, int), help="passes over the day (default: the base's)")
+    sleep.add_argument("--lr", type=number(0, 9.99), help="learning rate (default: the base's)")
+    sleep.add_argument("--recipe", choices=("default", "document"), default="default")
+    sleep.add_argument("--dry-run", action="store_true", help="say who would sleep and how long; change nothing")
+    ask = command("ask", run_ask, "ask the brain something")
+    ask.add_argument("prompt", metavar="PROMPT")
+    ask.add_argument("--cycle", type=number(0, 10**9, int), help="as it was after this night; 0: before any")
+    ask.add_argument("--dose", type=number(0, 1.5), default=1.0, help="scale of the adapter, 0 to 1.5 (default: 1)")
+    ask.add_argument("--context", default="", metavar="TEXT", help="a written note in front of the prompt")
+    command("history", run_history, "list the nights")
+    bring = command("import", run_import, "put a file's experiences into memory")
+    bring.add_argument("file", metavar="FILE", help="JSONL or JSON; - reads standard input")
+    export = command("export", run_export, "write adapter, metrics, samples and manifest into a new folder")
+    export.add_argument("folder", metavar="DIR", type=Path)
+    command("doctor", run_doctor, "check the installation")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    args = build_parser().parse_args(arguments)
+    if args.model in (None, "embedded") or Path(args.model).is_dir():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    try:
+        result = args.run(args)
+    except UserError as error:
+        print(f"sleepcon: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sleepcon: stopped; the brain is as it was.", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        print(f"sleepcon: {error}", file=sys.stderr)
+        return 1
+    if args.json and result is not None:
+        print(json.dumps(result, ensure_ascii=False))
+    return 0
+
+
+def say(text: str) -> None:
+    """Progress, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def open_brain(args: argparse.Namespace, where: Path | None = None) -> Any:
+    """The brain that the options name, with what it has to say after a crash said."""
+    from sleepcon.brain import Brain
+
+    brain = Brain.open(args.brain, args.model, where or args.home)
+    for notice in brain.notices:
+        say(notice)
+    return brain
+
+
+def known_brain(args: argparse.Namespace) -> bool:
+    """Whether the brain is there already."""
+    return (home(args.home) / args.brain / "memory.sqlite").exists()
+
+
+def run_app(args: argparse.Namespace) -> None:
+    """Start the web app; returns when it ends."""
+    from sleepcon.ui import serve
+
+    serve(args.host, int(args.port))
+
+
+def in_file(path: str) -> list[Experience]:
+    """The experiences of ``path``, each with its id."""
+    return list(with_ids(read_experiences(path)))
+
+
+def run_score(args: argparse.Namespace) -> list[dict]:
+    """Measure every experience of the file against the brain; nothing is stored."""
+    from sleepcon.salience import FACTORS
+
+    experiences = in_file(args.file)
+    with tempfile.TemporaryDirectory() as beside:
+        brain = copy_of(args, Path(beside))
+        rows = [
+            {
+                "id": experience.id, "prompt": experience.prompt, "response": experience.response,
+                "salience": scores.total(), **{name: getattr(scores, name).value for name in FACTORS},
+                "documented_salience": experience.salience,
+                "evidence": {name: getattr(scores, name).evidence for name in FACTORS},
+            }
+            for experience, scores in zip(experiences, brain.score(experiences) if experiences else [], strict=True)
+        ]  # fmt: skip
+        brain.close()
+    if not args.json:
+        for row in rows:
+            print(f"{row['salience']:.3f}  {row['prompt'][:60]}")
+    return rows
+
+
+def copy_of(args: argparse.Namespace, beside: Path) -> Any:
+    """A copy of the brain (or a new one) in a folder of its own: whatever happens to it changes nothing."""
+    if known_brain(args):
+        shutil.copytree(home(args.home) / args.brain, beside / args.brain, ignore=shutil.ignore_patterns("lock", "asleep.json"))
+    return open_brain(args, beside)
+
+
+def run_sleep(args: argparse.Namespace) -> dict:
+    """Import the file, if one is given, and run one night."""
+    from sleepcon.night import NothingToConsolidate
+
+    experiences = in_file(args.file) if args.file else []
+    with tempfile.TemporaryDirectory() as beside:
+        trial = copy_of(args, Path(beside))
+        trial.remember(experiences)
+        plan = trial.plan(args.threshold, recipe=args.recipe, epochs=args.epochs)
+        base = trial.base
+        trial.close()
+    if args.dry_run:
+        result = {
+            "considered": plan.considered, "would_sleep": [vars_of(experience) for experience in plan.selected],
+            "tokens": plan.tokens, "predicted_seconds": plan.predicted_seconds,
+        }  # fmt: skip
+        if not args.json:
+            for experience in plan.selected:
+                print(f"would sleep: {experience.prompt}")
+            print(f"{len(plan.selected)} of {plan.considered}, {plan.tokens} tokens, about {plan.predicted_seconds:.0f} s")
+        return result
+    if not plan.selected:
+        raise NothingToConsolidate(
+            f"None of the {plan.considered} experiences that wait has a salience of {args.threshold:g} or more:"
+            " lower --threshold or add experiences."
+        )
+    from sleepcon.brain import Brain
+
+    brain = Brain.open(args.brain, args.model, args.home, base=base)
+    added = brain.remember(experiences)
+    say(f"{added.new} experiences are new, {added.duplicates} were in memory already.")
+    cycle = brain.sleep(
+        args.threshold, args.seed, args.recipe, args.epochs, args.lr, on_event=lambda event: say(event.message)
+    )
+    if not args.json:
+        print_cycle(cycle)
+    return cycle.as_dict()
+
+
+def vars_of(experience: Experience) -> dict:
+    """What a dry run says of an experience."""
+    return {"id": experience.id, "prompt": experience.prompt, "response": experience.response}
+
+
+def print_cycle(cycle: Any) -> None:
+    """A night in words, for a person."""
+    print(f"Night {cycle.cycle}: {cycle.consolidated} of {cycle.considered} experiences, mean salience {cycle.average_salience:.3f}")
+    print(f"loss {cycle.loss_before:.3f} -> {cycle.loss_after:.3f} nats per token, {cycle.seconds:.1f} s")
+    for reply in cycle.replies:
+        print(f"\n  {reply['prompt']}\n    before: {reply['before']}\n    after:  {reply['after']}")
+    print()
+    for check in cycle.checks:
+        print(f"  {'ok ' if check['passed'] else 'NO '} {check['sentence']}")
+    same = "unchanged" if cycle.base_sha256_before == cycle.base_sha256_after else "CHANGED"
+    print(f"  base {cycle.base_sha256_after[:12]} {same}")
+    print("Kept." if cycle.kept else "Rolled back.", " ".join(cycle.reasons))
+
+
+def run_ask(args: argparse.Namespace) -> dict:
+    """One greedy reply, stamped."""
+    brain = open_brain(args)
+    answer = brain.ask(args.prompt, args.cycle, args.dose, args.context)
+    if not args.json:
+        print(answer.text)
+    return {
+        "reply": answer.text, "base_sha256": answer.base_sha256, "adapter_sha256": answer.adapter_sha256,
+        "cycle": answer.cycle, "dose": answer.dose,
+    }  # fmt: skip
+
+
+def run_history(args: argparse.Namespace) -> list[dict]:
+    """Every night of the brain."""
+    rows = open_brain(args).history() if known_brain(args) else []
+    if not args.json:
+        for row in rows:
+            print(
+                f"{row.cycle:4d}  {row.started}  {row.consolidated} experiences, salience {row.average_salience:.3f},"
+                f" loss {row.loss_before:.3f} -> {row.loss_after:.3f}, {'kept' if row.kept else 'rolled back'}"
+            )
+        if not rows:
+            print(f"The brain {args.brain} has had no night.")
+    return [row.as_dict() for row in rows]
+
+
+def run_import(args: argparse.Namespace) -> dict:
+    """Put the file's experiences into memory, all or none."""
+    experiences = in_file(args.file)
+    brain = open_brain(args)
+    added = brain.remember(experiences)
+    result = {"new": added.new, "duplicates": added.duplicates, "repeats": added.repeats, "in_memory": brain.memory.count()}
+    if not args.json:
+        print(f"{added.new} new ({added.repeats} repeat earlier words), {added.duplicates} duplicates, {result['in_memory']} in memory.")
+    return result
+
+
+def run_export(args: argparse.Namespace) -> dict:
+    """Write what the brain has learned into a new folder."""
+    from sleepcon.export import export
+
+    if not known_brain(args):
+        raise UserError(f"There is no brain called {args.brain} in {home(args.home)}: run sleepcon sleep first.")
+    manifest = export(open_brain(args), args.folder)
+    if not args.json:
+        print(f"Wrote {len(manifest['files'])} files into {args.folder}.")
+    return manifest
+
+
+def run_doctor(args: argparse.Namespace) -> dict:
+    """What is installed and whether it works."""
+    from sleepcon.doctor import examine
+
+    result = examine(args.model or "embedded")
+    if not args.json:
+        for line in result["lines"]:
+            print(line)
+    if not result["ok"]:
+        raise UserError("Something is missing: see the lines above." if not args.json else json.dumps(result))
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

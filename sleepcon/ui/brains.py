@@ -1,0 +1,78 @@
+"""What a page reads of a brain: its memory and its ledger, straight from the file, without torch and without making anything."""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+
+from sleepcon.experience import Experience, read_experiences, with_ids
+from sleepcon.ledger import Cycle, Ledger
+from sleepcon.memory import Memory, Standing
+from sleepcon.paths import DOCUMENT, home
+
+SHOWN = 50
+"""Experiences of a visitor's own that a page lists at most."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """An experience and where it stands."""
+
+    experience: Experience
+    standing: Standing
+
+    @property
+    def salience(self) -> float:
+        """The documented salience, else the measured one, else 0 (not measured yet)."""
+        return self.standing.salience or 0.0
+
+    @property
+    def source(self) -> str:
+        """Which of the two it is."""
+        return "measured" if self.experience.salience is None else "documented"
+
+
+@dataclass(frozen=True)
+class View:
+    """A brain as a page sees it: the document's exchanges, the visitor's ``own`` and every night, oldest first."""
+
+    name: str
+    document: list[Held]
+    own: list[Held]
+    nights: list[Cycle]
+
+    @property
+    def label(self) -> str:
+        """A short name for the brain, enough to tell two apart on the screen and too little to open one."""
+        return self.name.removeprefix("visitor-")[:6]
+
+    def passing(self, threshold: float) -> list[Held]:
+        """What reaches the threshold."""
+        return [held for held in self.document + self.own if held.salience >= threshold]
+
+    def waiting(self, threshold: float) -> list[Held]:
+        """What reaches the threshold and no night has consolidated."""
+        return [held for held in self.passing(threshold) if held.standing.cycle is None]
+
+
+@cache
+def document() -> tuple[Experience, ...]:
+    """The five exchanges of the source document, with their ids."""
+    return tuple(with_ids(read_experiences(DOCUMENT)))
+
+
+def look(name: str) -> View:
+    """The brain ``name``; one that nobody has used yet holds the document's exchanges and has had no night."""
+    path = home() / name / "memory.sqlite"
+    fresh = [Held(experience, Standing(experience.salience, None, None, None)) for experience in document()]
+    if not path.exists():
+        return View(name, fresh, [], [])
+    with Memory(path) as memory:
+        known = {experience.id for experience in document()}
+        standing = {experience.id: memory.standing(experience.id) for experience in document()}
+        own = islice((experience for experience in memory.all() if experience.id not in known), SHOWN)
+        return View(
+            name,
+            [Held(held.experience, standing[held.experience.id] or held.standing) for held in fresh],
+            [Held(experience, memory.standing(experience.id) or Standing(None, None, None, None)) for experience in own],
+            Ledger(memory.connection).rows(),
+        )

@@ -1,0 +1,41 @@
+"""Charts. A live one updates in place (Vega); a finished one is Plotly's. Each has a text alternative and its numbers beside it."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from sleepcon.ui.palette import BLUE
+
+HEIGHT = 260
+
+
+def live_loss(curve: Sequence[tuple[int, float]], steps: int) -> None:
+    """The loss so far. Its horizontal axis has room for all ``steps`` from the start, so nothing jumps."""
+    spec = {
+        "mark": {"type": "line", "color": BLUE, "strokeWidth": 2.5},
+        "encoding": {
+            "x": {"field": "step", "type": "quantitative", "title": "step", "scale": {"domain": [1, max(steps, 2)], "nice": False}},
+            "y": {"field": "loss", "type": "quantitative", "title": "loss (nats per token)", "scale": {"zero": True}},
+        },
+        "height": HEIGHT,
+    }
+    data = pd.DataFrame(curve, columns=["step", "loss"])
+    now = f"at step {curve[-1][0]} it is {curve[-1][1]:.3f}" if curve else "no step yet"
+    st.vega_lite_chart(data, spec, height=HEIGHT, key="live-loss", alt=f"Loss of the taught replies while the brain sleeps: {now}.")
+
+
+def finished_loss(curve: Sequence[float], key: str) -> None:
+    """The loss of a finished night by step, with its table."""
+    steps = list(range(1, len(curve) + 1))
+    figure = go.Figure(go.Scatter(x=steps, y=list(curve), mode="lines", line={"color": BLUE, "width": 2.5}))
+    figure.update_layout(
+        height=HEIGHT, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="step", yaxis_title="loss (nats per token)",
+        yaxis_rangemode="tozero", showlegend=False,
+    )  # fmt: skip
+    figure.update_traces(hovertemplate="step %{x}: %{y:.3f}<extra></extra>")
+    alt = f"Loss of the taught replies over {len(curve)} steps, from {curve[0]:.3f} to {curve[-1]:.3f} nats per token."
+    st.plotly_chart(figure, key=f"{key}-chart", config={"displayModeBar": False}, alt=alt)
+    with st.expander("The same numbers as a table"):
+        st.dataframe(pd.DataFrame({"step": steps, "loss (nats per token)": curve}), hide_index=True, key=f"{key}-table")

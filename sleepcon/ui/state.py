@@ -1,0 +1,106 @@
+"""Every piece of state that pages share, in one table: its default, its bounds, how it is written in the URL.
+
+Each field lives in the session under its name and in the URL under the same name, so whatever can be changed can be
+shared. What comes from a URL is clamped; what cannot be read is the default. Widgets use a key of their own (``widget``),
+because Streamlit forgets the value of a widget that the current page does not show.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+BRAIN = re.compile(r"visitor-[0-9a-f]{24}")
+"""Names of visitors' brains. A URL can name no other: brains of the command line have names that can be guessed."""
+LARGEST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Field:
+    """One piece of state: ``read`` turns the URL's text into a value in bounds (or raises ``ValueError``), ``write`` back."""
+
+    name: str
+    default: Callable[[], Any]
+    read: Callable[[str], Any]
+    write: Callable[[Any], str] = str
+
+
+def read_threshold(text: str) -> float:
+    """The nearest step of .05 from 0 to .9."""
+    value = float(text)
+    if value != value:
+        raise ValueError("not a number")
+    return round(min(max(value, 0.0), 0.9) * 20) / 20
+
+
+def read_seed(text: str) -> int:
+    """A whole number from 0 to 2**31 - 1."""
+    return min(max(int(text), 0), LARGEST_SEED)
+
+
+def read_brain(text: str) -> str:
+    """The name of a visitor's brain."""
+    if not BRAIN.fullmatch(text):
+        raise ValueError("not the name of a visitor's brain")
+    return text
+
+
+def new_brain() -> str:
+    """A name that nobody can guess (96 random bits)."""
+    return f"visitor-{secrets.token_hex(12)}"
+
+
+THRESHOLD = Field("threshold", lambda: 0.6, read_threshold, lambda value: f"{value:.2f}")
+SEED = Field("seed", lambda: 0, read_seed)
+BRAIN_NAME = Field("brain", new_brain, read_brain)
+FIELDS = (THRESHOLD, SEED, BRAIN_NAME)
+
+
+def load() -> None:
+    """Fill the session from the URL at its first run, and keep the URL in step at every run."""
+    for field in FIELDS:
+        if field.name not in st.session_state:
+            st.session_state[field.name] = from_url(field)
+        written = field.write(st.session_state[field.name])
+        if st.query_params.get(field.name) != written:
+            st.query_params[field.name] = written
+
+
+def from_url(field: Field) -> Any:
+    """The field's value in the URL, clamped, else its default."""
+    text = st.query_params.get(field.name)
+    try:
+        return field.default() if text is None else field.read(text[:100])
+    except (ValueError, OverflowError):
+        return field.default()
+
+
+def get(field: Field) -> Any:
+    """The field's value in this session."""
+    return st.session_state[field.name]
+
+
+def put(field: Field, value: Any) -> None:
+    """Set the field, for a callback: the URL follows in the run that comes after."""
+    st.session_state[field.name] = value
+
+
+def widget(field: Field) -> dict[str, Any]:
+    """``key`` and ``on_change`` for the widget that shows the field."""
+    key = f"widget_{field.name}"
+    st.session_state[key] = get(field)
+    return {"key": key, "on_change": lambda: put(field, st.session_state[key])}
+
+
+def start_over() -> None:
+    """A fresh brain and the threshold's default; the seed stays."""
+    put(BRAIN_NAME, new_brain())
+    put(THRESHOLD, THRESHOLD.default())
+
+
+def new_seed() -> None:
+    """Another seed, drawn at random, small enough to be read aloud."""
+    put(SEED, secrets.randbelow(9999) + 1)
