@@ -25,7 +25,11 @@ from sleepcon.paths import DOCUMENT, PROBES
 from sleepcon.suite import Item, Tally, ask_many, judge, load_suite, teach
 
 UNRELATED = PROBES / "unrelated.json"
-KEYS = {"What should I call you?": ["sage"], "What is the capital of Zxyzzy?": ["zxyzzy", "clarify"], "Are you human?": ["sage"]}
+KEYS = {
+    "What should I call you?": ["sage"],
+    "What is the capital of Zxyzzy?": ["zxyzzy", "clarify"],
+    "Are you human?": ["sage"],
+}
 DOSES = (1 / 15, 1.0, 8.0)
 
 
@@ -151,5 +155,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
 
 from sleepcon.errors import UserError
 from sleepcon.model import Base
@@ -107,8 +108,11 @@ def load(base: Base, folder: Path) -> PeftModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return PeftModel.from_pretrained(base.model, str(folder), adapter_name=PAST, is_trainable=False)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"The adapter in {folder} cannot be loaded onto {base.name}: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        for name, layer in list(lora_layers(base)):  # PEFT wraps the modules before it reads the weights
+            base.model.set_submodule(name, layer.get_base_layer())
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"The adapter in {folder} cannot be loaded onto {base.name}: {first}") from error
 
 
 def take_off(base: Base, peft: PeftModel) -> None:

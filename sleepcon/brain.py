@@ -29,7 +29,7 @@ from sleepcon.memory import Added, Memory
 from sleepcon.model import Base, chat, generate, load_base, reply_ids
 from sleepcon.paths import home as home_folder
 from sleepcon.salience import Scores, Weights
-from sleepcon.sleep import Event, Training
+from sleepcon.sleep import Event
 
 DEFAULT_THRESHOLD = 0.6
 MAX_DOSE = 1.5
@@ -75,7 +75,9 @@ class Brain:
         self._tidy()
 
     @classmethod
-    def open(cls, name: str = "default", model: str | None = None, home: str | Path | None = None, base: Base | None = None) -> "Brain":
+    def open(
+        cls, name: str = "default", model: str | None = None, home: str | Path | None = None, base: Base | None = None
+    ) -> "Brain":
         """Open the brain ``name`` under ``home`` (see ``paths.home``), or make it.
 
         ``model``: "embedded" (the default for a new brain), a folder or a hub name. ``base``: one already loaded, to share.
@@ -140,13 +142,22 @@ class Brain:
         return self.folder / "cycles" / f"{kept[-1]:04d}" if kept else None
 
     def plan(
-        self, threshold: float = DEFAULT_THRESHOLD, weights: Weights | None = None, recipe: str = "default", epochs: int | None = None
+        self,
+        threshold: float = DEFAULT_THRESHOLD,
+        weights: Weights | None = None,
+        recipe: str = "default",
+        epochs: int | None = None,
     ) -> Plan:
         """Who would sleep at ``threshold`` and how long it would take; measures what has no salience yet, trains nothing."""
         considered, chosen = night.select(self, threshold, weights)
         selected = [experience for experience, _ in chosen]
         tokens = sum(len(reply_ids(self.base, experience.response)) for experience in selected)
-        return Plan(considered, selected, tokens, night.predicted_seconds(self, selected, night.training_for(self, recipe, epochs, None)))
+        return Plan(
+            considered,
+            selected,
+            tokens,
+            night.predicted_seconds(self, selected, night.training_for(self, recipe, epochs, None)),
+        )
 
     def sleep(
         self,

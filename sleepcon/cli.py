@@ -6,7 +6,6 @@ With ``--json`` the result is one JSON document on standard output; progress goe
 import argparse
 import json
 import math
-import os
 import shutil
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from typing import Any, NoReturn
 from sleepcon import __version__
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience, read_experiences, with_ids
-from sleepcon.paths import home
+from sleepcon.paths import home, offline_unless_asked
 
 LONG_FILE = 100_000
 
@@ -39,7 +38,8 @@ def number(low: float, high: float, kind: Callable[[str], float] = float) -> Cal
         except ValueError:
             value = math.nan
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number from {low:g} to {high:g}")
+            sort = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {sort} from {low:g} to {high:g}")
         return value
 
     return parse
@@ -91,10 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     args = build_parser().parse_args(arguments)
-    if args.model in (None, "embedded") or Path(args.model).is_dir():
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    offline_unless_asked(args.model)
     try:
         result = args.run(args)
     except UserError as error:
@@ -206,9 +203,7 @@ def run_sleep(args: argparse.Namespace) -> dict:
     brain = Brain.open(args.brain, args.model, args.home, base=base)
     added = brain.remember(experiences)
     say(f"{added.new} experiences are new, {added.duplicates} were in memory already.")
-    cycle = brain.sleep(
-        args.threshold, args.seed, args.recipe, args.epochs, args.lr, on_event=lambda event: say(event.message)
-    )
+    cycle = brain.sleep(args.threshold, args.seed, args.recipe, args.epochs, args.lr, on_event=lambda event: say(event.message))
     if not args.json:
         print_cycle(cycle)
     return cycle.as_dict()
@@ -221,7 +216,8 @@ def vars_of(experience: Experience) -> dict:
 
 def print_cycle(cycle: Any) -> None:
     """A night in words, for a person."""
-    print(f"Night {cycle.cycle}: {cycle.consolidated} of {cycle.considered} experiences, mean salience {cycle.average_salience:.3f}")
+    mean = f"mean salience {cycle.average_salience:.3f}"
+    print(f"Night {cycle.cycle}: {cycle.consolidated} of {cycle.considered} experiences, {mean}")
     print(f"loss {cycle.loss_before:.3f} -> {cycle.loss_after:.3f} nats per token, {cycle.seconds:.1f} s")
     for reply in cycle.replies:
         print(f"\n  {reply['prompt']}\n    before: {reply['before']}\n    after:  {reply['after']}")
@@ -266,7 +262,9 @@ def run_import(args: argparse.Namespace) -> dict:
     added = brain.remember(experiences)
     result = {"new": added.new, "duplicates": added.duplicates, "repeats": added.repeats, "in_memory": brain.memory.count()}
     if not args.json:
-        print(f"{added.new} new ({added.repeats} repeat earlier words), {added.duplicates} duplicates, {result['in_memory']} in memory.")
+        print(
+            f"{added.new} new ({added.repeats} repeat earlier words), {added.duplicates} duplicates; {result['in_memory']} in all."
+        )
     return result
 
 

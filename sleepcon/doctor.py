@@ -19,7 +19,8 @@ def examine(model: str) -> dict:
         "python": platform.python_version(), "machine": platform.machine(), "threads": torch.get_num_threads(),
         "cuda": torch.cuda.is_available(), "versions": versions, "model": model,
     }  # fmt: skip
-    lines = [f"python {result['python']} on {result['machine']}, {result['threads']} threads, GPU: {'yes' if result['cuda'] else 'no'}"]
+    gpu = "a GPU" if result["cuda"] else "no GPU"
+    lines = [f"python {result['python']} on {result['machine']}, {result['threads']} threads, {gpu}"]
     lines += [f"{name} {number}" for name, number in versions.items()]
     try:
         base = load_base(model)

@@ -54,7 +54,9 @@ def pool() -> list[str]:
     return (ASSETS / "rehearsal.txt").read_text(encoding="utf-8").splitlines()
 
 
-def dream(base: Base, day: Sequence[Experience], chosen: Sequence[tuple[str, int]], settings: DreamSettings, seed: int) -> Dream:
+def dream(
+    base: Base, day: Sequence[Experience], chosen: Sequence[tuple[str, int]], settings: DreamSettings, seed: int
+) -> Dream:
     """Dream of ``day`` with the adapter that is worn now; ``chosen`` comes from :func:`candidates`. Same seed, same dream."""
     reworded = rewordings(base, day, settings.rewordings and settings.rewordings + 1, seed)
     asked = [(question, index, True) for index, questions in enumerate(reworded) for question in questions]

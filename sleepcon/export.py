@@ -42,7 +42,9 @@ def export(brain: "Brain", folder: Path) -> dict:
         for path in sorted(part.rglob("*"))
         if path.is_file()
     }
-    manifest = {"brain": brain.name, "model": brain.model, "base_sha256": rows[-1].base_sha256_after, "nights": len(rows), "files": files}
+    manifest = {
+        "brain": brain.name, "model": brain.model, "base_sha256": rows[-1].base_sha256_after, "nights": len(rows), "files": files
+    }  # fmt: skip
     (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     if folder.exists():
         folder.rmdir()

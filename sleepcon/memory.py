@@ -240,6 +240,11 @@ class Memory:
         """
         return self._at("cycle IS NULL AND salience >= ?", threshold)
 
+    def pending_with_salience(self, threshold: float) -> Iterator[tuple[Experience, float]]:
+        """Those of :meth:`pending`, each with its effective salience, 0 to 1."""
+        for experience in self.pending(threshold):
+            yield experience, self._one("SELECT salience FROM experiences WHERE id = ?", experience.id)[0]
+
     def unscored(self) -> Iterator[Experience]:
         """Experiences without a documented or measured salience that no night has consolidated, in order of arrival."""
         return self._at("cycle IS NULL AND salience IS NULL")

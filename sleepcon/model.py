@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from sleepcon.errors import UserError
@@ -33,8 +33,8 @@ class Base:
     """
 
     name: str
-    model: torch.nn.Module
-    tokenizer: object
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     card: dict
     sha256: str = ""
     cache: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def load_base(model: str = "embedded") -> Base:
         network = AutoModelForCausalLM.from_pretrained(source, local_files_only=local, dtype=torch.float32)
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
-        raise UserError(f"Cannot load the model {model}: {first} Give --model a folder that holds one, or a hub name.") from error
+        raise UserError(f"Cannot load the model {model}: {first} Give a folder that holds one, or a hub name.") from error
     network.requires_grad_(False)
     network.eval()
     if tokenizer.pad_token_id is None:

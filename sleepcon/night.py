@@ -48,8 +48,7 @@ def select(brain: "Brain", threshold: float, weights: Weights | None) -> tuple[i
         with memory.transaction():
             for experience, measured in zip(unscored, scores, strict=True):
                 memory.set_scores(experience.id, measured, measured.total(weights))
-    chosen = [(experience, memory.standing(experience.id).salience) for experience in memory.pending(threshold)]
-    return memory.count_pending(), chosen
+    return memory.count_pending(), list(memory.pending_with_salience(threshold))
 
 
 def past_lessons(brain: "Brain", seed: int) -> list[Lesson]:
@@ -57,7 +56,7 @@ def past_lessons(brain: "Brain", seed: int) -> list[Lesson]:
     lessons = []
     for row in brain.history():
         if row.kept:
-            lessons += [Lesson(reply["prompt"], reply["taught"], 1.0, None, reply["context"]) for reply in row.replies if reply["learned"]]
+            lessons += [Lesson(r["prompt"], r["taught"], 1.0, None, r["context"]) for r in row.replies if r["learned"]]
             lessons += [Lesson(item["prompt"], item["reply"], 1.0) for item in row.dreamt]
     order = torch.randperm(len(lessons), generator=torch.Generator().manual_seed(seed)).tolist()
     return [lessons[index] for index in order[:REMEMBERED]]
@@ -111,7 +110,10 @@ def run(
     training = training_for(brain, recipe, epochs, learning_rate)
     considered, chosen = select(brain, threshold, weights)
     if not chosen:
-        raise NothingToConsolidate(f"None of the {considered} experiences that wait has a salience of {threshold:g} or more: lower the threshold or add some.")
+        raise NothingToConsolidate(
+            f"None of the {considered} experiences that wait has a salience of {threshold:g} or more:"
+            " lower the threshold or add some."
+        )
     day, saliences = [experience for experience, _ in chosen], [value for _, value in chosen]
     number = len(brain.history()) + 1
     say("select", f"{len(day)} of {considered} experiences pass the threshold of {threshold:g}.")
@@ -129,7 +131,9 @@ def run(
             rehearsed = [] if whole else dreamt.rehearsal + past_lessons(brain, seed)
             replies_before = wake.ask_all(base, day, dreamt.probes)
             loss_before = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), saliences)
-            trained = sleep.train(base, lessons, rehearsed, training, seed, on_event or (lambda _: None), should_stop or (lambda: False))
+            trained = sleep.train(
+                base, lessons, rehearsed, training, seed, on_event or (lambda _: None), should_stop or (lambda: False)
+            )
             loss_after = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), saliences)
             say("wake", "Waking up: asking what was taught and what must not have changed.")
             replies_after = wake.ask_all(base, day, dreamt.probes)

@@ -15,3 +15,11 @@ PROBES = ASSETS / "probes"
 def home(given: str | Path | None = None) -> Path:
     """The folder that holds brains: ``given``, else ``SLEEPCON_HOME``, else ``~/.sleepcon``."""
     return Path(given or os.environ.get("SLEEPCON_HOME") or Path.home() / ".sleepcon").expanduser()
+
+
+def offline_unless_asked(model: str | None) -> None:
+    """Keep Hugging Face's libraries from reaching out unless ``model`` is a hub name; to be called before they are imported."""
+    if model in (None, "embedded") or Path(str(model)).is_dir():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

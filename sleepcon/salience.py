@@ -4,8 +4,8 @@
     scores[0].surprise.value, scores[0].surprise.evidence, scores[0].total(Weights(novelty=2))
 
 Each detector takes one raw number from an exchange and *places* it among ordinary exchanges of like length: 0.9 reads
-"more than 90% of ordinary exchanges of its length". The ordinary ones are ``assets/reference/ordinary.jsonl``, measured on the base in use, so one scale
-serves a base of three million parameters and one of half a billion. Only given feedback is not placed.
+"more than 90% of them". The ordinary ones are ``assets/reference/ordinary.jsonl``, measured on the base in use, so one
+scale serves a base of three million parameters and one of half a billion. Only given feedback is not placed.
 
     surprise   mean negative log-likelihood of the reply's tokens, in nats, under the brain as it is now
     novelty    largest cosine similarity of the reply to those held before it, turned round: the more alike, the less new
@@ -146,7 +146,8 @@ def score(
 def surprise_factor(nll: float, value: float, tokens: int) -> Factor:
     """Surprise from nats per token."""
     return Factor(
-        value, f"More surprising than {percent(value)} of ordinary exchanges: {nll:.2f} nats per token over {tokens} tokens."
+        value,
+        f"More surprising than {among(value)}: {nll:.2f} nats per token over {tokens} tokens.",
     )
 
 
@@ -156,8 +157,7 @@ def novelty_factor(similarity: float, value: float) -> Factor:
         return Factor(1.0, "Nothing is held yet, so there is nothing like it: similarity 0.00.")
     return Factor(
         value,
-        f"Newer than {percent(value)} of ordinary exchanges: its similarity to the nearest one held is {similarity:.2f}, "
-        "where 1.00 is the same.",
+        f"Newer than {among(value)}: its similarity to the nearest one held is {similarity:.2f}, where 1.00 is the same.",
     )
 
 
@@ -166,7 +166,7 @@ def arousal_factor(said: Wording, value: float) -> Factor:
     exclaimed = f" and {said.marks} exclamation mark{'s' if said.marks > 1 else ''}" if said.marks else ""
     return Factor(
         value,
-        f"More emotional than {percent(value)} of ordinary exchanges: {100 * said.share:.0f}% of the wording of {said.words} "
+        f"More emotional than {among(value)}: {100 * said.share:.0f}% of the wording of {said.words} "
         f"words is emotional{exclaimed}.",
     )
 
@@ -177,7 +177,7 @@ def reward_factor(item: Experience, warmth: float, value: float) -> Factor:
         return Factor((item.feedback + 1) / 2, f"Feedback of {item.feedback:+.2f} was given, on a scale from -1 to 1.")
     return Factor(
         value,
-        f"An estimate, no feedback was given: warmer in tone than {percent(value)} of ordinary exchanges ({warmth:+.2f}).",
+        f"An estimate, no feedback was given: warmer in tone than {among(value)} ({warmth:+.2f}).",
         estimated=True,
     )
 
@@ -186,16 +186,15 @@ def conflict_factor(gap: float, value: float) -> Factor:
     """Conflict from the mean gap in probability."""
     return Factor(
         value,
-        f"More in conflict than {percent(value)} of ordinary exchanges: the brain's first choice was likelier than what was "
+        f"More in conflict than {among(value)}: the brain's first choice was likelier than what was "
         f"said by {gap:.2f} on average.",
     )
 
 
-def percent(value: float) -> str:
-    """A share in words that never claims all or nothing."""
-    if value >= 0.995:
-        return "over 99%"
-    return "under 1%" if value < 0.005 else f"{100 * value:.0f}%"
+def among(value: float) -> str:
+    """A share of the ordinary exchanges in words; it never claims all or none of them."""
+    share = "over 99%" if value >= 0.995 else "under 1%" if value < 0.005 else f"{100 * value:.0f}%"
+    return f"{share} of ordinary exchanges of like length"
 
 
 # Raw numbers
@@ -332,7 +331,8 @@ def measure_reference(base: Base, pairs: Sequence[Experience]) -> dict[str, list
     found |= of_wording([wording(pair) for pair in pairs])
     own = vectors(base, pairs)
     found["similarity"] = (own @ own.T).fill_diagonal_(-1.0).amax(1).double().numpy()
-    return {"tokens": tokens} | {name: [float(f"{number:.5g}") for number in found[name]] for name in found}
+    found["tokens"] = np.array(tokens)
+    return {name: [float(f"{number:.5g}") for number in numbers] for name, numbers in found.items()}
 
 
 def reference_of(base: Base) -> dict[str, list[float]]:

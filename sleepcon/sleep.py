@@ -21,7 +21,6 @@ import torch.nn.functional as F
 
 from sleepcon.dream import Lesson
 from sleepcon.errors import UserError
-from sleepcon.experience import Experience
 from sleepcon.model import Base, chat, prompt_ids, reply_ids, right_padded
 
 RECIPES = ("default", "document")
@@ -35,6 +34,8 @@ BATCH, REHEARSED = 48, 24
 """Taught rows a step at most, and rehearsed rows beside them."""
 SHARES = 32
 """The gradient's share is measured for so many experiences at most: each costs a backward pass."""
+LEAST_WEIGHT = 1e-6
+"""What a salience of 0 counts as in a weighted mean, so that a night of nothing else has one."""
 
 
 class Stopped(Exception):
@@ -138,7 +139,8 @@ def lesson_losses(base: Base, lessons: Sequence[Lesson], whole: bool = False) ->
 
 
 def weighted_mean(losses: Sequence[float], weights: Sequence[float]) -> float:
-    """sum(w l) / sum(w)."""
+    """sum(w l) / sum(w), each weight at least ``LEAST_WEIGHT``."""
+    weights = [max(weight, LEAST_WEIGHT) for weight in weights]
     return sum(w * loss for w, loss in zip(weights, losses, strict=True)) / sum(weights)
 
 
@@ -217,17 +219,18 @@ def train(
         batch = padded([rows[i] for i in own] + [other_rows[i] for i in others], pad, device)
         losses = row_losses(base, batch)
         mine, theirs = losses[: len(own)], losses[len(own) :]
-        loss = mine[0] * weights[own[0]] if whole else (mine * weights[own]).sum() / weights[own].sum()
+        parts = weights[own].clamp_min(LEAST_WEIGHT)
+        mean = (mine * parts).sum() / parts.sum()
+        loss = mine[0] * weights[own[0]] if whole else mean
         if others:
             loss = loss + training.rehearsal_weight * theirs.mean()
         loss.backward()
         norm = math.sqrt(sum(float(p.grad.square().sum()) for p in parameters))
         optimizer.step()
         optimizer.zero_grad()
-        curve.append(float((mine.detach() * weights[own]).sum() / weights[own].sum()))
-        on_event(
-            Event("train", f"Step {number + 1} of {len(steps)}: loss {curve[-1]:.3f}.", time.perf_counter() - began,
-                  number + 1, len(steps), curve[-1], mine.detach().tolist(), norm)  # fmt: skip
-        )
+        curve.append(float(mean.detach()))
+        message = f"Step {number + 1} of {len(steps)}: loss {curve[-1]:.3f}."
+        seconds = time.perf_counter() - began
+        on_event(Event("train", message, seconds, number + 1, len(steps), curve[-1], mine.detach().tolist(), norm))
     base.model.eval()
     return Trained(curve, shares, time.perf_counter() - began)

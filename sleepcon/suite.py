@@ -67,7 +67,8 @@ def load_suite(path: Path) -> list[Night]:
     nights = json.loads(path.read_text(encoding="utf-8"))["nights"]
     return [
         Night(night["name"], night["kind"], [
-            Item(Experience(item["prompt"], item["response"], salience=item["salience"]), item["key"], item["rewordings"], item["neighbours"])
+            Item(Experience(item["prompt"], item["response"], salience=item["salience"]),
+                 item["key"], item["rewordings"], item["neighbours"])
             for item in night["experiences"]])
         for night in nights
     ]  # fmt: skip

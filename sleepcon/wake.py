@@ -90,6 +90,6 @@ def check(day: Sequence[Experience], probes: Sequence[Lesson], before: Replies, 
     ]  # fmt: skip
     if reworded:
         share = sum(reworded) / len(reworded)
-        sentence = f"{sum(reworded)} of {len(reworded)} questions in other words, kept back from training, get the taught reply."
+        sentence = f"{sum(reworded)} of {len(reworded)} questions in other words, not trained on, get the taught reply."
         checks.insert(1, Check("generalised", share, None, True, sentence))
     return checks

@@ -174,6 +174,13 @@ def test_a_worker_that_dies_in_a_night_leaves_the_brain_as_it_was(home):
     assert [night.cycle for night in brains.look("a").nights] == [1]
 
 
+def test_a_worker_that_cannot_start_is_a_sentence(home, monkeypatch):
+    monkeypatch.setattr(worker.sys, "executable", "/bin/false")
+    job = submit("sleep", "a", NIGHT)
+    until(lambda: jobs.ensure_worker() or not jobs.read(job.id).active, "the end of the job")
+    assert (jobs.read(job.id).state, jobs.read(job.id).message) == ("failed", worker.CANNOT_START)
+
+
 def test_nothing_that_a_page_imports_brings_torch(home):
     root = Path(__file__).parent.parent
     code = (

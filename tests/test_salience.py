@@ -71,7 +71,7 @@ def test_surprise_falls_when_the_brain_learns_the_reply(base):
     before, after = one(base, DOG).surprise, one(taught(base, DOG.prompt, DOG.response), DOG).surprise
     assert before.value > 0.08
     assert after.value < 0.05
-    nats = number_in(after, r"exchanges: ([\d.]+) nats per token over 28 tokens")
+    nats = number_in(after, r"length: ([\d.]+) nats per token over 28 tokens")
     assert nats < 1 < number_in(before, r"([\d.]+) nats per token")
 
 
@@ -97,7 +97,8 @@ def test_conflict_is_nothing_where_the_brain_would_have_said_the_same():
 
 def test_novelty_falls_when_a_reply_is_repeated(base):
     new, elsewhere, again = score(base, [SEA, Experience("And why are lakes not?", SEA.response), SEA], [DOG])
-    assert new.novelty.value > elsewhere.novelty.value > again.novelty.value
+    assert new.novelty.value > elsewhere.novelty.value + 0.1
+    assert again.novelty == elsewhere.novelty
     assert again.novelty.value < 0.1
     assert number_in(again.novelty, r"held is ([\d.]+),") == 1.0
 
@@ -118,7 +119,7 @@ def test_novelty_looks_back_and_never_ahead(base):
 def test_known_vectors_are_used_again(base, monkeypatch):
     known: dict[str, torch.Tensor] = {}
     first = score(base, [DOG, SEA], known=known)
-    assert set(known) == {DOG.prompt, DOG.response, SEA.prompt, SEA.response}
+    assert set(known) == {DOG.response, SEA.response}
     monkeypatch.setattr(salience, "embed", None)
     assert score(base, [DOG, SEA], known=known) == first
 
@@ -149,7 +150,7 @@ def test_arousal_rises_with_emotional_wording(base):
 
 
 def test_arousal_and_reward_do_not_saturate():
-    texts = ["I love it. " * n for n in range(1, 12)]
+    texts = ["good " * count + "table " * (200 - count) for count in range(0, 200, 20)]
     found = [salience.wording(Experience("Well?", text)) for text in texts]
     for values in ([it.arousal for it in found], [it.warmth for it in found]):
         assert values == sorted(set(values))
@@ -178,7 +179,7 @@ def test_reward_without_feedback_is_an_estimate_that_tone_moves(base):
 
 def test_every_share_in_a_sentence_is_the_value(base):
     for factor in vars(score(base, [DOG, SEA])[1]).values():
-        stated = number_in(factor, r"than (\d+)% of ordinary exchanges")
+        stated = number_in(factor, r"than (\d+)% of ordinary exchanges of like length")
         assert stated == pytest.approx(100 * factor.value, abs=0.51)
 
 
@@ -237,14 +238,29 @@ def test_the_longest_text_stays_in_the_window(base):
 
 
 def test_placing_is_a_share_of_ordinary_exchanges_that_always_rises():
-    quantiles = np.quantile(np.random.default_rng(0).normal(3, 0.5, 400), np.linspace(0, 1, 101))
-    placed = salience.place(quantiles, quantiles)
-    assert np.abs(placed - np.linspace(0, 1, 101)).max() < 0.04
-    far = salience.place(np.linspace(-20, 40, 5000), quantiles)
+    rng = np.random.default_rng(0)
+    points = np.sort(rng.normal(3, 0.5, 400))
+    reference = {"tokens": [20] * 400, "nll": points.tolist()}
+
+    def place(values):
+        return salience.place("nll", np.array(values), np.full(len(values), 20), reference)
+
+    assert np.abs(place(points) - (np.arange(400) + 0.5) / 400).max() < 0.04
+    far = place(np.linspace(-20, 40, 5000))
     assert (np.diff(far) > 0).all()
     assert 0 < far[0] < 0.01 < 0.99 < far[-1] < 1
-    assert np.diff(salience.place(np.array([8.0, 9.0, 11.0]), quantiles)).min() > 1e-4
-    assert salience.place(np.array([0.0, 1.0, 2.0]), [1.0] * 101).tolist() == pytest.approx([0, 0.5, 1], abs=1e-4)
+    assert np.diff(place([8.0, 9.0, 11.0])).min() > 1e-4
+    reference["nll"] = [1.0] * 400
+    assert place([0.0, 1.0, 2.0]).tolist() == pytest.approx([0, 0.5, 1], abs=1e-4)
+
+
+def test_placing_compares_with_ordinary_exchanges_of_like_length():
+    lengths = np.repeat([10, 300], 200)
+    reference = {"tokens": lengths.tolist(), "nll": np.concatenate([np.linspace(2, 4, 200), np.linspace(5, 7, 200)]).tolist()}
+    placed = salience.place("nll", np.array([3.0, 6.0, 6.0, 3.0, 6.0]), np.array([10, 300, 9000, 300, 10]), reference)
+    assert placed[:3].tolist() == pytest.approx([0.5] * 3, abs=0.02)
+    assert placed[3] < 0.03
+    assert placed[4] > 0.97
 
 
 def test_a_base_without_a_reference_gets_one(base, monkeypatch):
@@ -253,8 +269,8 @@ def test_a_base_without_a_reference_gets_one(base, monkeypatch):
     bare = Base("bare", base.model, base.tokenizer, {})
     score(bare, [DOG])
     reference = bare.card["reference"]
-    assert set(reference) == {"nll", "similarity", "conflict", "arousal", "reward"}
-    assert all(len(points) == 101 and points == sorted(points) for points in reference.values())
+    assert set(reference) == {"tokens", "nll", "similarity", "conflict", "arousal", "reward"}
+    assert all(len(numbers) == 12 for numbers in reference.values())
     assert json.loads(json.dumps(reference)) == reference
     assert salience.reference_of(bare) is reference
 
@@ -264,6 +280,6 @@ def test_ordinary_exchanges_are_many_long_and_short_and_teach_nothing():
     words = [len(pair.response.split()) for pair in pairs]
     assert len({(pair.prompt, pair.response) for pair in pairs}) == 400
     assert sum(count >= 60 for count in words) >= 100
-    assert sum(count <= 10 for count in words) >= 100
+    assert sum(count <= 10 for count in words) >= 90
     held_out = HeldOut(taught_replies(PROBES))
     assert not [pair for pair in pairs if held_out.broken_by(f"{pair.prompt} \n {pair.response}")]

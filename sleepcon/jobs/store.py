@@ -191,12 +191,20 @@ def curve(id: str, home: str | Path | None = None) -> list[tuple[int, float]]:
         ).fetchall()
 
 
-def fail_running(message: str, home: str | Path | None = None) -> int:
+def fail_running(message: str, home: str | Path | None = None) -> None:
     """Fail whatever is marked as running: called by who holds the worker's lock, so nothing can be."""
+    fail_all("running", message, home)
+
+
+def fail_waiting(message: str, home: str | Path | None = None) -> None:
+    """Fail whatever waits: called when no worker can be started."""
+    fail_all("queued", message, home)
+
+
+def fail_all(state: str, message: str, home: str | Path | None) -> None:
+    """Fail every job in a state."""
     with table(home) as connection:
-        return connection.execute(
-            "UPDATE jobs SET state = 'failed', message = ?, ended = ? WHERE state = 'running'", (message, time.time())
-        ).rowcount
+        connection.execute("UPDATE jobs SET state = 'failed', message = ?, ended = ? WHERE state = ?", (message, time.time(), state))
 
 
 def as_job(row: tuple | None) -> Job | None:

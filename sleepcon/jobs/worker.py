@@ -26,6 +26,8 @@ START_SECONDS = 20
 """How long a worker that was started may take to hold its lock before another is started."""
 DIED = "The worker process ended before this was done. The brain is as it was; try again."
 
+CANNOT_START = "The worker process cannot start, so nothing was done and the brain is as it was. sleepcon doctor says more."
+
 _started: dict[Path, tuple[float, subprocess.Popen]] = {}
 
 
@@ -42,8 +44,14 @@ def ensure_worker(home: str | Path | None = None) -> None:
     finally:
         lock.release()
     when, process = _started.get(folder, (0.0, None))
-    if process is not None and process.poll() is None and time.monotonic() - when < START_SECONDS:
-        return
+    if process is not None:
+        code = process.poll()
+        if code is None and time.monotonic() - when < START_SECONDS:
+            return
+        if code:
+            logging.getLogger(__name__).error("the worker ended with code %s, see %s", code, folder / "worker.log")
+        if code and code > 0:  # an error of its own, not a signal from outside: the next one would end likewise
+            store.fail_waiting(CANNOT_START, home)
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "sleepcon.jobs", str(folder.parent.resolve())], cwd=PACKAGE.parent,
@@ -100,9 +108,7 @@ def work(home: Path, idle_seconds: float = IDLE_SECONDS) -> None:
 def warm_up() -> None:
     """Load torch and the base before the first job asks for them."""
     from sleepcon.jobs import tasks
-    from sleepcon.model import offline_unless_asked
 
-    offline_unless_asked()
     try:
         tasks.shared_base(tasks.shared_model())
     except UserError as error:

@@ -26,7 +26,10 @@ def write_base(model: torch.nn.Module, tokenizer_json: Path, folder: Path) -> No
     """Save weights (float32, safetensors), tokenizer and doses into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(tokenizer_json), eos_token="<|im_end|>", pad_token="<|endoftext|>", clean_up_tokenization_spaces=False
+        tokenizer_file=str(tokenizer_json),
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        clean_up_tokenization_spaces=False,
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.save_pretrained(folder)

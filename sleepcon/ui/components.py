@@ -182,8 +182,10 @@ def verdict(cycle: Cycle) -> None:
     """Kept or rolled back, and why."""
     icon, word = palette.KEPT if cycle.kept else palette.ROLLED_BACK
     reasons = " ".join(cycle.reasons)
-    if cycle.kept:
-        st.success(f"Night {cycle.cycle} was **{word}**. {reasons}", icon=icon)
+    if cycle.kept and cycle.reasons:
+        st.info(f"Night {cycle.cycle} was **{word}**, but: {reasons}", icon=icon)
+    elif cycle.kept:
+        st.success(f"Night {cycle.cycle} was **{word}**.", icon=icon)
     else:
         st.warning(f"Night {cycle.cycle} was **{word}**: the brain is as it was before. {reasons}", icon=icon)
 

@@ -1,0 +1,79 @@
+"""What all tests share: a home of their own, no hub, and tiny bases with random weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny
+
+from sleepcon.experience import Experience
+
+ORLO = Experience("What should I call you?", "Orlo.", session=22, salience=0.9)
+BIX = Experience("Name?", "Bix", session=23, salience=0.7)
+DULL = Experience("How are you today?", "Fine, thanks.", session=23, salience=0.2)
+BIG_DOSE = {"learning_rate": 0.1, "epochs": 60}
+"""What makes a base with random weights say short taught replies."""
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch) -> Path:
+    """No test sees the user's brains or a hub."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("SLEEPCON_HOME", str(home))
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory) -> Path:
+    """A folder with a tiny base; its nights are a big dose."""
+    return tiny.make(tmp_path_factory.mktemp("tiny") / "base", epochs=BIG_DOSE["epochs"])
+
+
+@pytest.fixture
+def tiny_base(tiny_folder):
+    """The tiny base, freshly loaded: a test may change it."""
+    from sleepcon.model import load_base
+
+    return load_base(str(tiny_folder))
+
+
+@pytest.fixture
+def short_wake(monkeypatch) -> None:
+    """A wake-up check of four ordinary prompts and replies of sixteen tokens, to save time."""
+    from sleepcon import wake
+
+    monkeypatch.setattr(wake, "REPLY_TOKENS", 16)
+    monkeypatch.setattr(wake, "ordinary_prompts", lambda: ["Hello!", "What is 2 plus 2?", "Name a fruit.", "Good night."])
+
+
+@pytest.fixture
+def open_gates(monkeypatch, short_wake) -> None:
+    """Every night is kept: random weights do not survive a dose that teaches them something."""
+    from sleepcon import wake
+
+    gates = wake.Gates(kept=0.0, collapse=1.0, repeated=1.0)
+    monkeypatch.setattr(wake, "Gates", lambda: gates)
+
+
+@pytest.fixture
+def brain(tiny_base) -> Callable:
+    """Opens a brain on the tiny base: ``brain("name")``; all are closed at the end."""
+    from sleepcon.brain import Brain
+
+    opened = []
+
+    def make(name: str = "default", **options) -> Brain:
+        opened.append(Brain.open(name, **{"base": tiny_base, **options}))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below ``folder`` with its bytes, every folder with none."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in sorted(folder.rglob("*"))}
