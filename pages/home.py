@@ -53,7 +53,7 @@ def put_question() -> None:
         jobs.submit("ask", state.get(state.BRAIN_NAME), {"prompt": prompt})
 
 
-st.title("Sleep Consolidation")
+st.title("Sleep Consolidation", anchor=False)
 st.markdown(
     "How can an AI system learn from what it lived through? People keep some of the day and lose the rest, and much of "
     "the sorting happens while they sleep. Here a language model does the same: it is awake and collects exchanges, then it "

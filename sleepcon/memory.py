@@ -268,6 +268,18 @@ class Memory:
         if not changed.rowcount:
             raise UserError(f"There is no experience {shortened(id)} in the memory.")
 
+    def weigh(self, weights: dict[str, float]) -> None:
+        """Make the measured salience of all that waits the mean of its stored factors with these weights, by factor."""
+        top = max(weights.values())
+        parts = {name: weight / top for name, weight in weights.items()}
+        terms = [f"{part / sum(parts.values())!r} * json_extract(scores, '$.{name}.value')" for name, part in parts.items()]
+        total = " + ".join(terms)
+        with self.transaction():
+            self.connection.execute(
+                f"UPDATE experiences SET measured = {total} WHERE cycle IS NULL AND scores IS NOT NULL"
+                f" AND abs(measured - ({total})) > 1e-9"
+            )
+
     def mark_consolidated(self, ids: Sequence[str], cycle: int) -> None:
         """Note that the night ``cycle`` consolidated these; part of the transaction that is open, else one of its own.
 

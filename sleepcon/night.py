@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ def select(brain: "Brain", threshold: float, weights: Weights | None) -> tuple[i
         with memory.transaction():
             for experience, measured in zip(unscored, scores, strict=True):
                 memory.set_scores(experience.id, measured, measured.total(weights))
+    memory.weigh(asdict(weights))  # what was measured before may have been weighed otherwise
     return memory.count_pending(), list(memory.pending_with_salience(threshold))
 
 
@@ -101,9 +103,12 @@ def run(
     base = brain.base
     began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
 
-    def say(stage: str, message: str) -> None:
+    def halt_if_asked() -> None:
         if should_stop and should_stop():
             raise sleep.Stopped()
+
+    def say(stage: str, message: str) -> None:
+        halt_if_asked()
         if on_event:
             on_event(Event(stage, message, time.perf_counter() - began))
 
@@ -135,10 +140,12 @@ def run(
                 base, lessons, rehearsed, training, seed, on_event or (lambda _: None), should_stop or (lambda: False)
             )
             loss_after = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), saliences)
+            sleep.check_finite(loss_after)
             say("wake", "Waking up: asking what was taught and what must not have changed.")
             replies_after = wake.ask_all(base, day, dreamt.probes)
             checks = wake.check(day, dreamt.probes, replies_before, replies_after, wake.Gates())
             kept = all(one.passed for one in checks)
+            halt_if_asked()
             part = brain.folder / "cycles" / f"{number:04d}.part"
             shutil.rmtree(part, ignore_errors=True)
             adapter_sha256 = adapter.save(peft, adapter.join(peft), part)

@@ -171,6 +171,12 @@ def rate_at(step: int, steps: int, training: Training) -> float:
     return training.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * turn)
 
 
+def check_finite(*values: float) -> None:
+    """Raise ``UserError`` when a loss or a gradient is no longer a number: no reply can come of that night."""
+    if not all(map(math.isfinite, values)):
+        raise UserError("The night's numbers overflowed, so the brain is as it was before: give a smaller learning rate.")
+
+
 def gradient_shares(base: Base, rows: list, weights: Sequence[float], parameters: list[torch.nn.Parameter]) -> list[float]:
     """Each row's share of the gradient: norm of its own weighted gradient over the sum of those norms (they sum to 1).
 
@@ -226,6 +232,7 @@ def train(
             loss = loss + training.rehearsal_weight * theirs.mean()
         loss.backward()
         norm = math.sqrt(sum(float(p.grad.square().sum()) for p in parameters))
+        check_finite(float(mean.detach()), norm)
         optimizer.step()
         optimizer.zero_grad()
         curve.append(float(mean.detach()))

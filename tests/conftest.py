@@ -11,8 +11,9 @@ from sleepcon.experience import Experience
 ORLO = Experience("What should I call you?", "Orlo.", session=22, salience=0.9)
 BIX = Experience("Name?", "Bix", session=23, salience=0.7)
 DULL = Experience("How are you today?", "Fine, thanks.", session=23, salience=0.2)
-BIG_DOSE = {"learning_rate": 0.1, "epochs": 60}
+BIG_DOSE = {"learning_rate": 0.1, "epochs": 100}
 """What makes a base with random weights say short taught replies."""
+SMALL_DOSE = {"learning_rate": 1e-3, "epochs": 3}
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +29,8 @@ def own_home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory) -> Path:
-    """A folder with a tiny base; its nights are a big dose."""
-    return tiny.make(tmp_path_factory.mktemp("tiny") / "base", epochs=BIG_DOSE["epochs"])
+    """A folder with a tiny base; its nights take 60 steps."""
+    return tiny.make(tmp_path_factory.mktemp("tiny") / "base", epochs=60)
 
 
 @pytest.fixture
@@ -77,3 +78,17 @@ def brain(tiny_base) -> Callable:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below ``folder`` with its bytes, every folder with none."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in sorted(folder.rglob("*"))}
+
+
+def state(brain) -> dict:
+    """All that a brain is: files of its nights, ledger, where each experience stands, and the base under it."""
+    from sleepcon.model import weights_sha256
+
+    return {
+        "cycles": contents(brain.folder / "cycles"),
+        "history": brain.history(),
+        "memory": [(one, brain.memory.standing(one.id)) for one in brain.memory.all()],
+        "mark": (brain.folder / "asleep.json").exists(),
+        "bits": weights_sha256(brain.base),
+        "modules": [type(module) for module in brain.base.model.modules()],
+    }

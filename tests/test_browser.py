@@ -22,6 +22,7 @@ ARGUMENTS = [
 ]  # fmt: skip
 PATIENCE = 120_000
 """Milliseconds that one step may take on a busy machine."""
+expect.set_options(timeout=PATIENCE)
 ROOT = Path(__file__).parent.parent
 
 

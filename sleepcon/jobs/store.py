@@ -207,6 +207,12 @@ def fail_all(state: str, message: str, home: str | Path | None) -> None:
         connection.execute("UPDATE jobs SET state = 'failed', message = ?, ended = ? WHERE state = ?", (message, time.time(), state))
 
 
+def prune(home: str | Path | None = None) -> None:
+    """Forget the events of jobs that ended more than a day ago; what came of them stays."""
+    with table(home) as connection:
+        connection.execute("DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE ended < ?)", (time.time() - 86_400,))
+
+
 def as_job(row: tuple | None) -> Job | None:
     """A row of ``COLUMNS`` as a job."""
     if row is None:

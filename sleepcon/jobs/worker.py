@@ -20,6 +20,8 @@ from sleepcon.jobs import store
 from sleepcon.jobs.queue import queue, send
 from sleepcon.paths import PACKAGE
 
+log = logging.getLogger(__name__)
+
 IDLE_SECONDS = 600
 LOOK_SECONDS = 0.05
 START_SECONDS = 20
@@ -41,21 +43,25 @@ def ensure_worker(home: str | Path | None = None) -> None:
         return
     try:
         store.fail_running(DIED, home)
+        start_worker(folder)
     finally:
         lock.release()
+
+
+def start_worker(folder: Path) -> None:
+    """Start a worker, unless one has just been started; the caller holds the lock, so two pages do not start two."""
     when, process = _started.get(folder, (0.0, None))
     if process is not None:
         code = process.poll()
         if code is None and time.monotonic() - when < START_SECONDS:
             return
-        if code:
-            logging.getLogger(__name__).error("the worker ended with code %s, see %s", code, folder / "worker.log")
         if code and code > 0:  # an error of its own, not a signal from outside: the next one would end likewise
-            store.fail_waiting(CANNOT_START, home)
-    with (folder / "worker.log").open("ab") as log:
+            log.error("the worker ended with code %s: see %s", code, folder / "worker.log")
+            store.fail_waiting(CANNOT_START, folder.parent)
+    with (folder / "worker.log").open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sleepcon.jobs", str(folder.parent.resolve())], cwd=PACKAGE.parent,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            [sys.executable, "-m", "sleepcon.jobs", str(folder.parent.resolve())],
+            cwd=PACKAGE.parent, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     _started[folder] = (time.monotonic(), process)
 
@@ -87,6 +93,7 @@ def work(home: Path, idle_seconds: float = IDLE_SECONDS) -> None:
     try:
         (folder / "worker.pid").write_text(str(os.getpid()))
         store.fail_running(DIED, home)
+        store.prune(home)
         for job in store.waiting(home):
             send(job, home)  # the last worker may have died with the message in its hand
         warm_up()
@@ -112,5 +119,5 @@ def warm_up() -> None:
     try:
         tasks.shared_base(tasks.shared_model())
     except UserError as error:
-        logging.getLogger(__name__).warning("%s", error)  # the job that needs it says so to its visitor
+        log.warning("%s", error)  # the job that needs it says so to its visitor
 

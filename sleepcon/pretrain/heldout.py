@@ -18,14 +18,14 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(text.lower().replace("'", "").replace("\u2019", ""))
 
 
-def taught_replies(probes: Path) -> list[str]:
-    """Every reply that a probe set under ``probes`` teaches."""
+def taught_replies(assets: Path) -> list[str]:
+    """Every reply that a probe set teaches, and the document's five."""
     replies = []
-    for path in sorted(probes.glob("*.json")):
-        data = json.loads(path.read_text(encoding="utf-8"))
-        for night in data.get("nights", []):
-            replies += [experience["response"] for experience in night["experiences"]]
-        replies += [experience["response"] for experience in data.get("experiences", [])]
+    for path in sorted((assets / "probes").glob("*.json")):
+        nights = json.loads(path.read_text(encoding="utf-8")).get("nights", [])
+        replies += [experience["response"] for night in nights for experience in night["experiences"]]
+    for line in (assets / "document/experiences.jsonl").read_text(encoding="utf-8").splitlines():
+        replies.append(json.loads(line)["response"])
     return replies
 
 

@@ -9,6 +9,8 @@ ROUTED = "routed"
 STYLE = """
 [class*="st-key-asked"] [data-testid="stText"] { font-weight: 600; }
 [data-testid="stText"] { overflow-wrap: anywhere; }
+[data-testid="stSliderThumbValue"] { color: inherit !important; }
+[data-testid="stSliderThumbValue"] * { color: inherit !important; }
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 """
 """What the settings cannot say. No text of a user's ever gets into it."""
