@@ -7,15 +7,16 @@ import streamlit as st
 from sleepcon import jobs
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
-from sleepcon.ui import brains, components, shell, state
+from sleepcon.ui import brains, components, nights, shell, state
 
 LONGEST_PROMPT, LONGEST_REPLY = 500, 2000
 
 shell.begin()
 jobs.ensure_worker()  # so that the model is loaded by the time that somebody presses Sleep
 name, threshold, seed = state.get(state.BRAIN_NAME), state.get(state.THRESHOLD), state.get(state.SEED)
+# Jobs first, then the brain: what a job has ended with must be in what is read after it.
+asleep, taking_in, asked = (jobs.latest(name, kind) for kind in ("sleep", "remember", "ask"))
 view = brains.look(name)
-asleep = jobs.latest(name, "sleep")
 resting = asleep is not None and asleep.active
 
 
@@ -61,12 +62,15 @@ st.markdown(
 )
 
 st.header("What gets remembered?")
-st.markdown("Each exchange has a **salience**: how surprising, new or rewarding it was. Only what reaches the threshold is consolidated.")
+st.markdown(
+    "Each exchange has a **salience**: how surprising, new or rewarding it was. What reaches the threshold is consolidated."
+)
 st.slider("Salience threshold", 0.0, 0.9, step=0.05, format="%.2f", **state.widget(state.THRESHOLD))
 passing = view.passing(threshold)
+mean_salience = sum(held.salience for held in passing) / len(passing) if passing else None
 count, mean = st.columns(2)
 count.metric("Experiences that pass", f"{len(passing)} of {len(view.document) + len(view.own)}")
-mean.metric("Their mean salience", components.percent(sum(held.salience for held in passing) / len(passing)) if passing else "none")
+mean.metric("Their mean salience", "none" if mean_salience is None else components.percent(mean_salience))
 components.documented(
     "Exchanges, sessions and saliences of the source document"
     + (f"; those of your own are measured on brain {view.label}." if view.own else ".")
@@ -74,16 +78,16 @@ components.documented(
 for held in view.document + view.own:
     components.exchange(held, threshold)
 
-with st.expander("Add an experience of your own", icon=":material/add_comment:", expanded=bool(st.session_state.get("own_error"))):
+open_form = bool(st.session_state.get("own_error"))
+with st.expander("Add an experience of your own", icon=":material/add_comment:", expanded=open_form):
     with st.form("own", border=False):
         st.text_input("What somebody asks", key="own_prompt", placeholder="What is my dog called?")
         st.text_area("What the brain should answer", key="own_reply", placeholder="Your dog is called Biscuit.")
         st.form_submit_button("Remember this", on_click=remember_own, icon=":material/add:")
     if st.session_state.get("own_error"):
         st.error(st.session_state.own_error, icon=":material/error:")
-taking_in = jobs.latest(name, "remember")
 if taking_in and taking_in.active:
-    components.follow(taking_in, lambda job: st.info("Measuring how salient your experience is.", icon=":material/hourglass_top:"))
+    components.follow(taking_in, components.measuring)
 elif taking_in and taking_in.state == "failed":
     st.error("Your experience was not taken in:", icon=":material/error:")
     components.words(taking_in.message)
@@ -93,27 +97,32 @@ waiting = view.waiting(threshold)
 if resting:
     st.markdown("The brain is asleep. You may leave or reload this page: the night goes on in a process of its own.")
 elif waiting:
-    st.markdown(f"{len(waiting)} {'exchange waits' if len(waiting) == 1 else 'exchanges wait'} for a night. Sleep trains a small adapter; the base stays as it is.")
+    count_waiting = "1 exchange waits" if len(waiting) == 1 else f"{len(waiting)} exchanges wait"
+    st.markdown(f"{count_waiting} for a night. Sleep trains a small adapter; the base stays as it is.")
 elif passing:
-    st.markdown("All that pass are in the weights already. Add an experience, lower the threshold, or start over with a fresh brain.")
+    st.markdown("All that pass are in the weights already. Lower the threshold, add an experience, or start over.")
 else:
     st.markdown(f"Nothing reaches {threshold:.2f}: lower the threshold.")
+seed_help, over_help = "The seed decides every random choice of the night.", "A fresh brain; the seed stays."
 with st.container(horizontal=True):
     st.button("Sleep", on_click=go_to_sleep, type="primary", icon=":material/bedtime:", disabled=resting or not waiting)
     if resting and asleep:
         st.button("Cancel", on_click=jobs.cancel, args=(asleep.id,), icon=":material/stop_circle:")
-    st.button("New seed", on_click=state.new_seed, icon=":material/casino:", disabled=resting, help="The seed decides every random choice of the night.")
-    st.button("Start over", on_click=state.start_over, icon=":material/restart_alt:", disabled=resting, help="A fresh brain; the seed stays.")
+    st.button("New seed", on_click=state.new_seed, icon=":material/casino:", disabled=resting, help=seed_help)
+    st.button("Start over", on_click=state.start_over, icon=":material/restart_alt:", disabled=resting, help=over_help)
 st.caption(f"Seed {seed}. The same seed gives the same night.")
 
 last = view.nights[-1] if view.nights else None
+ended = asleep is not None and asleep.state == "done"
+if asleep and last:  # a worker may die between the ledger's row and the end of its job: the ledger is right
+    ended = ended or datetime.fromisoformat(last.started).timestamp() >= asleep.created - 1
 if resting and asleep:
-    components.follow(asleep, components.live_night)
-elif asleep and asleep.state != "done" and not (last and datetime.fromisoformat(last.started).timestamp() >= asleep.created - 1):
+    components.follow(asleep, nights.live)
+elif asleep and not ended:
     st.warning("The night did not come to its end.", icon=":material/info:")
     components.words(asleep.message)
 if last and not resting:
-    components.night(last, view)
+    nights.finished(last, view)
 
 st.header("Ask the brain")
 st.markdown("The same question goes to the brain as it was before any night and as it is now, with nothing in context.")
@@ -122,15 +131,14 @@ with st.form("ask", border=False):
     st.form_submit_button("Ask", on_click=put_question, icon=":material/chat:")
 if st.session_state.get("question_error"):
     st.error(st.session_state.question_error, icon=":material/error:")
-asked = jobs.latest(name, "ask")
 if asked and asked.active:
-    components.follow(asked, lambda job: st.info("The brain thinks." if job.state == "running" else components.waiting_sentence(job)))
+    components.follow(asked, components.thinking)
 elif asked and asked.result:
     components.question(asked.result["prompt"], "answered")
-    nights = asked.result["cycle"]
-    now = f"After night {nights}" if nights else "Now (no night yet)"
+    cycle = asked.result["cycle"]
+    now = f"After night {cycle}" if cycle else "Now (no night yet)"
     components.side_by_side(("Before any night", asked.result["before"]), (now, asked.result["now"]))
-    components.measured(view.label, f"{nights} {'night' if nights == 1 else 'nights'}, greedy reply")
+    components.measured(view.label, f"after {cycle} {'night' if cycle == 1 else 'nights'}, greedy replies")
 elif asked and asked.message:
     st.error("The brain could not answer:", icon=":material/error:")
     components.words(asked.message)

@@ -1,6 +1,6 @@
 """sleepcon: see, touch and test how a language model learns in its sleep.
 
-    from sleepcon import Brain, Experience
+from sleepcon import Brain, Experience
 """
 
 from typing import TYPE_CHECKING

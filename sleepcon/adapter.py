@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
@@ -52,7 +53,7 @@ def check_targets(base: Base, settings: LoraSettings) -> None:
         raise UserError(f"The model {base.name} has no modules called {', '.join(missing)}: choose one that has them.")
 
 
-def lora_layers(base: Base) -> Iterator[tuple[str, LoraLayer]]:
+def lora_layers(base: Base) -> Iterator[tuple[str, Any]]:
     """The wrapped modules of the base, with their names."""
     for name, module in base.model.named_modules():
         if isinstance(module, LoraLayer):
@@ -83,11 +84,13 @@ def worn_for_training(base: Base, past: Path | None, settings: LoraSettings) -> 
     A's entries are drawn by torch's generator, B is zero: the fresh adapter changes nothing yet.
     """
     check_targets(base, settings)
-    if past is None:
-        peft = get_peft_model(base.model, settings.config(), adapter_name=NIGHT)
-    else:
-        peft = load(base, past)
-        peft.add_adapter(NIGHT, settings.config())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between PEFT and transformers: nothing a user could mend
+        if past is None:
+            peft: Any = get_peft_model(base.model, settings.config(), adapter_name=NIGHT)
+        else:
+            peft = load(base, past)
+            peft.add_adapter(NIGHT, settings.config())
     try:
         wear(peft, [NIGHT] if past is None else [PAST, NIGHT])
         yield peft
@@ -95,7 +98,7 @@ def worn_for_training(base: Base, past: Path | None, settings: LoraSettings) -> 
         take_off(base, peft)
 
 
-def wear(peft: PeftModel, names: list[str]) -> None:
+def wear(peft: Any, names: list[str]) -> None:
     """Let the named adapters, and no others, take part; only the one called ``night`` may learn."""
     peft.base_model.set_adapter(names)
     for name, parameter in peft.named_parameters():
@@ -115,13 +118,13 @@ def load(base: Base, folder: Path) -> PeftModel:
         raise UserError(f"The adapter in {folder} cannot be loaded onto {base.name}: {first}") from error
 
 
-def take_off(base: Base, peft: PeftModel) -> None:
+def take_off(base: Base, peft: Any) -> None:
     """Put the base's own modules back."""
     base.model = peft.unload()
     base.model.eval()
 
 
-def join(peft: PeftModel) -> str:
+def join(peft: Any) -> str:
     """Name of one adapter that equals all that is worn: past and night side by side (exact concatenation of A and B)."""
     if PAST not in peft.peft_config:
         return NIGHT

@@ -12,7 +12,6 @@ only then entered in the ledger, so a crash at any moment leaves the brain as it
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,14 +26,15 @@ from sleepcon.experience import Experience
 from sleepcon.ledger import Cycle, Ledger
 from sleepcon.memory import Added, Memory
 from sleepcon.model import Base, chat, generate, load_base, reply_ids
-from sleepcon.paths import home as home_folder
+from sleepcon.paths import brain_folder
 from sleepcon.salience import Scores, Weights
 from sleepcon.sleep import Event
 
 DEFAULT_THRESHOLD = 0.6
 MAX_DOSE = 1.5
 ASLEEP = "asleep.json"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TIDYING_SECONDS = 0.5
+"""Whoever opens a brain holds its lock for a moment; who holds it for longer has a night."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who would sleep, and what it would cost. ``tokens``: taught tokens of one pass. ``predicted_seconds``: the whole night."""
+    """Who would sleep and what it costs: ``tokens`` taught in one pass, ``predicted_seconds`` for the whole night."""
 
     considered: int
     selected: list[Experience]
@@ -83,14 +83,15 @@ class Brain:
         ``model``: "embedded" (the default for a new brain), a folder or a hub name. ``base``: one already loaded, to share.
         Raises ``UserError`` for a name that cannot be a folder's, or a model other than the one the brain was made with.
         """
-        if not NAME.fullmatch(name):
-            raise UserError(f"{name!r} cannot be the name of a brain: use letters, digits, dots, dashes and underscores.")
-        folder = home_folder(home) / name
+        folder = brain_folder(name, home)
         known = folder / "brain.json"
         stored = json.loads(known.read_text(encoding="utf-8"))["model"] if known.exists() else None
-        if stored and model and stored != model:
-            raise UserError(f"The brain {name} stands on the model {stored}, not on {model}: choose another --brain.")
-        return cls(folder, stored or model or (base.name if base else "embedded"), base)
+        wanted = model or (base.name if base else None)
+        if wanted and wanted != "embedded" and Path(wanted).is_dir():
+            wanted = os.path.abspath(wanted)  # the brain outlives the working directory
+        if stored and wanted and stored != wanted:
+            raise UserError(f"The brain {name} stands on the model {stored}, not on {wanted}: choose another --brain.")
+        return cls(folder, stored or wanted or "embedded", base)
 
     @property
     def base(self) -> Base:
@@ -178,22 +179,35 @@ class Brain:
         with self._asleep(len(self.history()) + 1):
             return night.run(self, threshold, seed, recipe, epochs, learning_rate, weights, on_event, should_stop)
 
+    def check_awake(self) -> None:
+        """Raise ``UserError`` when a night is under way."""
+        with self._locked():
+            pass
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the brain's lock; ``UserError`` when a night holds it."""
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=TIDYING_SECONDS)
+        except Timeout as error:
+            raise UserError(f"The brain {self.name} is asleep already: wait until its night is over.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     @contextmanager
     def _asleep(self, cycle: int) -> Iterator[None]:
         """Hold the brain's lock, with a mark on disk that a crash leaves behind."""
         mark = self.folder / ASLEEP
-        lock = FileLock(self.folder / "lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise UserError(f"The brain {self.name} is asleep already: wait until its night is over.") from error
-        try:
+        with self._locked():
             self._clear_leftovers()
             write_whole(mark, json.dumps({"cycle": cycle}))
-            yield
-        finally:
-            mark.unlink(missing_ok=True)
-            lock.release()
+            try:
+                yield
+            finally:
+                mark.unlink(missing_ok=True)
 
     def _tidy(self) -> None:
         """After a crash, put away what it left and say so; leave a night that is under way elsewhere alone."""
@@ -212,7 +226,7 @@ class Brain:
         known = {f"{row.cycle:04d}" for row in self.history() if row.kept}
         cycles = self.folder / "cycles"
         for folder in list(cycles.iterdir()) if cycles.is_dir() else []:
-            if folder.name not in known:
+            if folder.name not in known and folder.is_dir():
                 shutil.rmtree(folder)
         mark = self.folder / ASLEEP
         if mark.exists():

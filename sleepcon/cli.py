@@ -7,18 +7,25 @@ import argparse
 import json
 import math
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sleepcon import __version__
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience, read_experiences, with_ids
-from sleepcon.paths import home, offline_unless_asked
+from sleepcon.memory import Memory
+from sleepcon.paths import brain_folder, home, offline_unless_asked
 
 LONG_FILE = 100_000
+
+
+class Failed(Exception):
+    """What went wrong after the input was accepted: exit code 1."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,7 +46,7 @@ def number(low: float, high: float, kind: Callable[[str], float] = float) -> Cal
             value = math.nan
         if not low <= value <= high:
             sort = "whole number" if kind is int else "number"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a {sort} from {low:g} to {high:g}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {sort} from {low:.10g} to {high:.10g}")
         return value
 
     return parse
@@ -102,12 +109,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         return 1
-    except OSError as error:
+    except (OSError, Failed) as error:
         print(f"sleepcon: {error}", file=sys.stderr)
         return 1
     if args.json and result is not None:
         print(json.dumps(result, ensure_ascii=False))
-    return 0
+    return 0 if args.command != "doctor" or result["ok"] else 1
 
 
 def say(text: str) -> None:
@@ -115,11 +122,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def open_brain(args: argparse.Namespace, where: Path | None = None) -> Any:
+def open_brain(args: argparse.Namespace, where: Path | None = None, base: Any = None) -> Any:
     """The brain that the options name, with what it has to say after a crash said."""
     from sleepcon.brain import Brain
 
-    brain = Brain.open(args.brain, args.model, where or args.home)
+    brain = Brain.open(args.brain, args.model, where or args.home, base)
     for notice in brain.notices:
         say(notice)
     return brain
@@ -127,7 +134,7 @@ def open_brain(args: argparse.Namespace, where: Path | None = None) -> Any:
 
 def known_brain(args: argparse.Namespace) -> bool:
     """Whether the brain is there already."""
-    return (home(args.home) / args.brain / "memory.sqlite").exists()
+    return (brain_folder(args.brain, args.home) / "memory.sqlite").exists()
 
 
 def run_app(args: argparse.Namespace) -> None:
@@ -168,12 +175,17 @@ def run_score(args: argparse.Namespace) -> list[dict]:
 def copy_of(args: argparse.Namespace, beside: Path) -> Any:
     """A copy of the brain (or a new one) in a folder of its own: whatever happens to it changes nothing."""
     if known_brain(args):
-        shutil.copytree(home(args.home) / args.brain, beside / args.brain, ignore=shutil.ignore_patterns("lock", "asleep.json"))
+        folder, copy = brain_folder(args.brain, args.home), beside / args.brain
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("lock", "asleep.json", "*.part", "memory.sqlite*"))
+        # SQLite's own copy is whole even while a night or an import writes.
+        with closing(sqlite3.connect(folder / "memory.sqlite")) as old, closing(sqlite3.connect(copy / "memory.sqlite")) as new:
+            old.backup(new)
     return open_brain(args, beside)
 
 
 def run_sleep(args: argparse.Namespace) -> dict:
     """Import the file, if one is given, and run one night."""
+    from sleepcon.adapter import LoraSettings, check_targets
     from sleepcon.night import NothingToConsolidate
 
     experiences = in_file(args.file) if args.file else []
@@ -181,6 +193,7 @@ def run_sleep(args: argparse.Namespace) -> dict:
         trial = copy_of(args, Path(beside))
         trial.remember(experiences)
         plan = trial.plan(args.threshold, recipe=args.recipe, epochs=args.epochs)
+        check_targets(trial.base, LoraSettings())
         base = trial.base
         trial.close()
     if args.dry_run:
@@ -198,12 +211,14 @@ def run_sleep(args: argparse.Namespace) -> dict:
             f"None of the {plan.considered} experiences that wait has a salience of {args.threshold:g} or more:"
             " lower --threshold or add experiences."
         )
-    from sleepcon.brain import Brain
-
-    brain = Brain.open(args.brain, args.model, args.home, base=base)
+    brain = open_brain(args, base=base)
+    brain.check_awake()
     added = brain.remember(experiences)
     say(f"{added.new} experiences are new, {added.duplicates} were in memory already.")
-    cycle = brain.sleep(args.threshold, args.seed, args.recipe, args.epochs, args.lr, on_event=lambda event: say(event.message))
+    try:
+        cycle = brain.sleep(args.threshold, args.seed, args.recipe, args.epochs, args.lr, on_event=lambda event: say(event.message))
+    except UserError as error:
+        raise Failed(f"{error} The experiences are in memory.") from error
     if not args.json:
         print_cycle(cycle)
     return cycle.as_dict()
@@ -231,8 +246,10 @@ def print_cycle(cycle: Any) -> None:
 
 def run_ask(args: argparse.Namespace) -> dict:
     """One greedy reply, stamped."""
-    brain = open_brain(args)
-    answer = brain.ask(args.prompt, args.cycle, args.dose, args.context)
+    with tempfile.TemporaryDirectory() as beside:
+        brain = open_brain(args) if known_brain(args) else copy_of(args, Path(beside))
+        answer = brain.ask(args.prompt, args.cycle, args.dose, args.context)
+        brain.close()
     if not args.json:
         print(answer.text)
     return {
@@ -257,14 +274,19 @@ def run_history(args: argparse.Namespace) -> list[dict]:
 
 def run_import(args: argparse.Namespace) -> dict:
     """Put the file's experiences into memory, all or none."""
+    from sleepcon.model import load_base
+
     experiences = in_file(args.file)
+    if not known_brain(args):  # a new brain is only made when its model can be had and the file is whole
+        if args.model not in (None, "embedded"):
+            load_base(args.model)
+        with tempfile.TemporaryDirectory() as beside, closing(Memory(Path(beside) / "memory.sqlite")) as trial:
+            trial.add(experiences)
     brain = open_brain(args)
     added = brain.remember(experiences)
     result = {"new": added.new, "duplicates": added.duplicates, "repeats": added.repeats, "in_memory": brain.memory.count()}
     if not args.json:
-        print(
-            f"{added.new} new ({added.repeats} repeat earlier words), {added.duplicates} duplicates; {result['in_memory']} in all."
-        )
+        print(f"{added.new} new ({added.repeats} repeat words), {added.duplicates} duplicates; {result['in_memory']} in all.")
     return result
 
 
@@ -289,7 +311,7 @@ def run_doctor(args: argparse.Namespace) -> dict:
         for line in result["lines"]:
             print(line)
     if not result["ok"]:
-        raise UserError("Something is missing: see the lines above." if not args.json else json.dumps(result))
+        say("sleepcon: something is missing; the lines that start with NO say what.")
     return result
 
 

@@ -31,7 +31,7 @@ def examine(model: str) -> dict:
     result["parameters"] = sum(parameter.numel() for parameter in base.model.parameters())
     whole = stated in (None, base.sha256)
     lines.append(f"{'ok' if whole else 'NO'}  base {model}: {result['parameters']:,} parameters, SHA-256 {base.sha256[:16]}"
-                 + ("" if whole else f", but its card states {stated[:16]}: install it again"))  # fmt: skip
+                 + ("" if whole else f", but its card states {str(stated)[:16]}: install it again"))  # fmt: skip
     began = time.perf_counter()
     result["reply"] = generate(base, [chat("What is the capital of France?")])[0]
     result["reply_seconds"] = time.perf_counter() - began

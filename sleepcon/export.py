@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,12 @@ def export(brain: "Brain", folder: Path) -> dict:
     kept = brain.adapter_after(None)
     if kept is None:
         raise UserError(f"The brain {brain.name} has no night that was kept: there is no adapter to export.")
+    folder = folder.expanduser().resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not an empty folder: choose another.")
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    part.chmod(0o755)
     shutil.copytree(kept, part / "adapter")
     rows = brain.history()
     with (part / "metrics.jsonl").open("w", encoding="utf-8") as handle:
@@ -43,10 +45,14 @@ def export(brain: "Brain", folder: Path) -> dict:
         if path.is_file()
     }
     manifest = {
-        "brain": brain.name, "model": brain.model, "base_sha256": rows[-1].base_sha256_after, "nights": len(rows), "files": files
+        "brain": brain.name, "model": brain.model, "nights": len(rows),
+        "base_sha256": rows[-1].base_sha256_after, "files": files,
     }  # fmt: skip
     (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    if folder.exists():
-        folder.rmdir()
-    part.rename(folder)
+    if folder.exists():  # it may be where the user stands: filled, not replaced
+        for path in part.iterdir():
+            path.rename(folder / path.name)
+        part.rmdir()
+    else:
+        part.rename(folder)
     return manifest

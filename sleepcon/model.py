@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -156,6 +157,16 @@ def groups_by_tokens(sizes: Sequence[int], budget: int = BATCH_TOKENS) -> Iterat
         yield group
 
 
+def generator(base: Base) -> Any:
+    """transformers' ``generate`` (its type is not known to the type checker)."""
+    return base.model.generate
+
+
+def text_of(base: Base, ids: list[int]) -> str:
+    """The text of generated token ids, without marks."""
+    return str(base.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+
 @torch.inference_mode()
 def generate(base: Base, chats: Sequence[Sequence[Turn]], max_tokens: int = 64) -> list[str]:
     """The greedy reply to each chat, at most ``max_tokens`` tokens, in the order given."""
@@ -164,12 +175,12 @@ def generate(base: Base, chats: Sequence[Sequence[Turn]], max_tokens: int = 64) 
     for group in groups_by_tokens([len(row) + max_tokens for row in rows]):
         ids, mask = left_padded([rows[index] for index in group], base.tokenizer.pad_token_id)
         ids, mask = ids.to(base.model.device), mask.to(base.model.device)
-        out = base.model.generate(
+        out = generator(base)(
             input_ids=ids, attention_mask=mask, max_new_tokens=max_tokens, do_sample=False,
             temperature=None, top_p=None, top_k=None, pad_token_id=base.tokenizer.pad_token_id,
         )  # fmt: skip
         for index, row in zip(group, out[:, ids.shape[1] :].tolist(), strict=True):
-            replies[index] = base.tokenizer.decode(row, skip_special_tokens=True).strip()
+            replies[index] = text_of(base, row)
     return replies
 
 
@@ -188,7 +199,7 @@ def score_replies(base: Base, pairs: Sequence[tuple[Sequence[Turn], str]]) -> li
             logprobs = F.log_softmax(head(span).float(), dim=-1)
             said = logprobs[torch.arange(len(reply)), torch.tensor(reply)]
             scores[index] = ReplyScore(
-                [base.tokenizer.decode([token]) for token in reply], said.tolist(), logprobs.max(-1).values.exp().tolist()
+                [str(base.tokenizer.decode([token])) for token in reply], said.tolist(), logprobs.max(-1).values.exp().tolist()
             )
     return [score for score in scores if score is not None]
 
@@ -214,8 +225,8 @@ def sample(base: Base, chats: Sequence[Sequence[Turn]], seed: int, max_tokens: i
     ids, mask = left_padded(rows, base.tokenizer.pad_token_id)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        out = base.model.generate(
+        out = generator(base)(
             input_ids=ids.to(base.model.device), attention_mask=mask.to(base.model.device), max_new_tokens=max_tokens,
             do_sample=True, temperature=temperature, top_p=0.95, top_k=0, pad_token_id=base.tokenizer.pad_token_id,
         )  # fmt: skip
-    return [base.tokenizer.decode(row, skip_special_tokens=True).strip() for row in out[:, ids.shape[1] :].tolist()]
+    return [text_of(base, row) for row in out[:, ids.shape[1] :].tolist()]

@@ -1,7 +1,10 @@
 """Where things live: the shipped assets, and the user's home for brains."""
 
 import os
+import re
 from pathlib import Path
+
+from sleepcon.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent
@@ -10,6 +13,7 @@ ASSETS = ROOT / "assets" if (ROOT / "assets").is_dir() else PACKAGE / "assets"
 EMBEDDED = ASSETS / "base"
 DOCUMENT = ASSETS / "document" / "experiences.jsonl"
 PROBES = ASSETS / "probes"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def home(given: str | Path | None = None) -> Path:
@@ -23,3 +27,10 @@ def offline_unless_asked(model: str | None) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def brain_folder(name: str, given: str | Path | None = None) -> Path:
+    """The folder of the brain ``name`` under ``home(given)``; raises ``UserError`` for a name that cannot be a folder's."""
+    if not NAME.fullmatch(name):
+        raise UserError(f"{name!r} cannot be the name of a brain: use letters, digits, dots, dashes and underscores.")
+    return home(given) / name

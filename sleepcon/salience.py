@@ -310,7 +310,7 @@ def clip(base: Base, text: str, part: int) -> str:
     if len(text.encode("utf-8", "replace")) <= limit:  # a token is one byte at least
         return text
     ids = base.tokenizer.encode(text, add_special_tokens=False)
-    return text if len(ids) <= limit else base.tokenizer.decode(ids[:limit])
+    return text if len(ids) <= limit else str(base.tokenizer.decode(ids[:limit]))
 
 
 # Ordinary exchanges

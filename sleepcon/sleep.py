@@ -231,7 +231,7 @@ def train(
         if others:
             loss = loss + training.rehearsal_weight * theirs.mean()
         loss.backward()
-        norm = math.sqrt(sum(float(p.grad.square().sum()) for p in parameters))
+        norm = math.sqrt(sum(float(p.grad.square().sum()) for p in parameters if p.grad is not None))
         check_finite(float(mean.detach()), norm)
         optimizer.step()
         optimizer.zero_grad()

@@ -1,5 +1,6 @@
 """What all tests share: a home of their own, no hub, and tiny bases with random weights."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,12 @@ DULL = Experience("How are you today?", "Fine, thanks.", session=23, salience=0.
 BIG_DOSE = {"learning_rate": 0.1, "epochs": 100}
 """What makes a base with random weights say short taught replies."""
 SMALL_DOSE = {"learning_rate": 1e-3, "epochs": 3}
+
+LINES = "".join(
+    json.dumps({"prompt": one.prompt, "response": one.response, "salience": one.salience}) + "\n" for one in (ORLO, BIX, DULL)
+)
+NIGHT = ["--epochs", "3", "--lr", "0.001"]
+"""A small dose on the command line."""
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +99,40 @@ def state(brain) -> dict:
         "bits": weights_sha256(brain.base),
         "modules": [type(module) for module in brain.base.model.modules()],
     }
+
+
+# The command line
+
+
+@pytest.fixture
+def file(tmp_path) -> str:
+    path = tmp_path / "day.jsonl"
+    path.write_text(LINES)
+    return str(path)
+
+
+@pytest.fixture
+def run(capsys, tiny_folder):
+    """Runs a command; gives its exit code, its standard output (read as JSON with --json), and its lines on standard error."""
+
+    from sleepcon import cli
+
+    def call(*arguments: str, model: bool = True):
+        given = [*arguments, "--model", str(tiny_folder)] if model else list(arguments)
+        try:
+            code = cli.main(given)
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr()
+        out = json.loads(said.out) if "--json" in arguments and code == 0 else said.out
+        return code, out, said.err.splitlines()
+
+    return call
+
+
+@pytest.fixture
+def slept(run, file):
+    """A brain after one night."""
+    code, cycle, _ = run("sleep", file, "--json", *NIGHT)
+    assert code == 0
+    return cycle

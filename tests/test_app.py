@@ -22,10 +22,9 @@ SCRIPT = '<img src=x onerror="alert(1)"><script>alert(2)</script> **bold** ![x](
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("SLEEPCON_HOME", str(tmp_path))
+def home(own_home, monkeypatch) -> Path:
     monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    return tmp_path
+    return own_home
 
 
 def visit(script: str = "app.py", **url: str) -> AppTest:
@@ -81,7 +80,7 @@ def a_night(kept: bool = True, **changes) -> Cycle:
 
 def sleep(home: Path, night: Cycle) -> None:
     """Put a finished night into the brain's file, as the engine would."""
-    (home / BRAIN).mkdir()
+    (home / BRAIN).mkdir(parents=True)
     with Memory(home / BRAIN / "memory.sqlite") as memory:
         memory.add(read_experiences(DOCUMENT))
         ledger = Ledger(memory.connection)
@@ -116,7 +115,17 @@ def test_a_visitor_without_a_brain_in_the_link_gets_one_that_cannot_be_guessed()
 
 @pytest.mark.parametrize(
     ("given", "shown"),
-    [("7", 0.9), ("-1", 0.0), ("abc", 0.6), ("nan", 0.6), ("inf", 0.9), ("0.63", 0.65), ("0.8", 0.8), ("9" * 400, 0.9), ("", 0.6)],
+    [
+        ("7", 0.9),
+        ("-1", 0.0),
+        ("abc", 0.6),
+        ("nan", 0.6),
+        ("inf", 0.9),
+        ("0.63", 0.65),
+        ("0.8", 0.8),
+        ("9" * 99, 0.9),
+        ("", 0.6),
+    ],
 )
 def test_a_threshold_in_the_link_is_clamped(given, shown):
     test = visit(threshold=given)
@@ -124,7 +133,7 @@ def test_a_threshold_in_the_link_is_clamped(given, shown):
     assert in_url(test, "threshold") == f"{shown:.2f}"
 
 
-@pytest.mark.parametrize(("given", "kept"), [("12", 12), ("-3", 0), ("99999999999", state.LARGEST_SEED), ("x", 0), ("9" * 90, state.LARGEST_SEED)])
+@pytest.mark.parametrize(("given", "kept"), [("12", 12), ("-3", 0), ("9" * 90, state.LARGEST_SEED), ("x", 0), ("1.5", 0)])
 def test_a_seed_in_the_link_is_clamped(given, kept):
     assert in_url(visit(seed=given), "seed") == str(kept)
 
@@ -223,7 +232,12 @@ def test_words_of_people_and_brains_are_never_markup(home):
 
 @pytest.mark.parametrize(
     ("prompt", "reply", "error"),
-    [("", "Yes.", "prompt is empty"), ("Hello?", " \n", "response is empty"), ("x" * 10_000, "Yes.", "shorten"), ("Hi", "y" * 10_000, "shorten")],
+    [
+        ("", "Yes.", "prompt is empty"),
+        ("Hi", " \n", "response is empty"),
+        ("x" * 9999, "Yes.", "shorten"),
+        ("Hi", "y" * 9999, "shorten"),
+    ],
 )
 def test_an_experience_that_cannot_be_used_is_a_sentence(prompt, reply, error):
     test = visit()
@@ -241,7 +255,8 @@ def test_an_experience_of_ones_own_goes_to_the_worker():
     test.text_area(key="own_reply").set_value("Your dog is called Biscuit.")
     button(test, "Remember this").click().run()
     assert not test.error
-    assert store.latest(BRAIN, "remember").arguments == {"prompt": "What is my dog called?", "response": "Your dog is called Biscuit."}
+    job = store.latest(BRAIN, "remember")
+    assert job.arguments == {"prompt": "What is my dog called?", "response": "Your dog is called Biscuit."}
     assert test.text_input(key="own_prompt").value == ""
 
 

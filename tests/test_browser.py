@@ -28,7 +28,8 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def browser():
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if found is None:
         missing = "No Chromium: install one (apt-get install chromium) or name it in CHROMIUM."
         if os.environ.get("CI") == "true":
@@ -41,14 +42,12 @@ def browser():
 
 
 @pytest.fixture
-def address(tmp_path, monkeypatch):
+def address(tmp_path, own_home):
     """The address of a fresh server, started from a folder that is not the project's."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    home = tmp_path / "home"
-    monkeypatch.setenv("SLEEPCON_HOME", str(home))
-    code = f"from sleepcon.ui import serve; serve('127.0.0.1', {port}, folder={str(home)!r})"
+    code = f"from sleepcon.ui import serve; serve('127.0.0.1', {port}, folder={str(own_home)!r})"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "STREAMLIT_SERVER_HEADLESS": "true"}
     with (tmp_path / "server.log").open("wb") as log:
         server = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, stdout=log, stderr=log)
@@ -66,7 +65,7 @@ def wait_for(url: str, server: subprocess.Popen) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end and server.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=2)  # noqa: S310
+            urllib.request.urlopen(url, timeout=2)
             return
         except OSError:
             time.sleep(0.2)
@@ -79,7 +78,8 @@ def visit(browser: Browser, url: str, width: int = 1280, scheme: str = "light") 
     page.set_default_timeout(PATIENCE)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: re.match(r"(http://127\.0\.0\.1|data:|blob:)", request.url) or complaints.append(request.url))
+    own = re.compile(r"(http://127\.0\.0\.1|data:|blob:)")
+    page.on("request", lambda request: own.match(request.url) or complaints.append(request.url))
     # On a deep link Streamlit looks for its own service under the page's address first; the 404 of that is not ours.
     page.on("response", lambda answer: answer.status < 400 or "/_stcore/" in answer.url or complaints.append(answer.url))
     page.goto(url)

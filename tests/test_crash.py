@@ -5,7 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import crash
 import pytest
@@ -15,100 +18,76 @@ from sleepcon import wake
 from sleepcon.brain import Brain
 from sleepcon.model import load_base
 
-KINDS = ("train", "wake", "writing", "part", "rename", "row", "marks")
+LEFT = {
+    "train": ["0001"],
+    "wake": ["0001"],
+    "writing": ["0001", "0002.part"],
+    "part": ["0001", "0002.part"],
+    "rename": ["0001", "0002"],
+    "row": ["0001", "0002"],
+    "marks": ["0001", "0002"],
+}
+"""For each kind of death what it leaves among the nights."""
 
 
-@pytest.fixture(autouse=True)
-def gentle_wake(monkeypatch):
-    for name in ("Gates", "REPLY_TOKENS", "ordinary_prompts"):
-        monkeypatch.setattr(wake, name, getattr(wake, name))  # put back at the end
-    crash.gentle_wake()
+@contextmanager
+def opened(home: Path, base) -> Iterator[Brain]:
+    """The brain of a home, closed at the end."""
+    brain = Brain.open("b", home=home, base=base)
+    yield brain
+    brain.close()
 
 
 @pytest.fixture(scope="module")
-def base(tiny_folder):
-    return load_base(str(tiny_folder))
+def world(tiny_folder, tmp_path_factory):
+    """``base``; ``before``: a home whose brain had one night; ``killed``: for each kind of death the home it left behind.
 
-
-@pytest.fixture(scope="module")
-def before(base, tmp_path_factory):
-    """A home with a brain that has had one night and has one experience waiting."""
-    home = tmp_path_factory.mktemp("before")
+    ``left``: the names of the nights there. ``due``: SHA-256 of the night that would have been.
+    """
+    home = tmp_path_factory.mktemp("crash")
+    before, due, killed = home / "before", home / "due", {kind: home / kind for kind in (*LEFT, "done")}
+    base = load_base(str(tiny_folder))
     with pytest.MonkeyPatch.context() as patch:
         for name in ("Gates", "REPLY_TOKENS", "ordinary_prompts"):
-            patch.setattr(wake, name, getattr(wake, name))
+            patch.setattr(wake, name, getattr(wake, name))  # put back at the end
         crash.gentle_wake()
-        brain = Brain.open("b", home=home, base=base)
-        brain.remember([ORLO, BIX])
-        brain.sleep(threshold=0.8, **crash.TINY_NIGHT)
-        brain.close()
-    return home
+        with opened(before, base) as brain:
+            brain.remember([ORLO, BIX])
+            brain.sleep(threshold=0.8, **crash.TINY_NIGHT)
+        for copy in (due, *killed.values()):
+            shutil.copytree(before, copy)
+        with opened(due, base) as brain:
+            wanted = brain.sleep(seed=1, **crash.TINY_NIGHT).adapter_sha256
+        arguments = [part for kind, folder in killed.items() for part in (kind, str(folder))]
+        ended = subprocess.run(
+            [sys.executable, str(Path(crash.__file__)), str(tiny_folder), *arguments],
+            capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert ended.stdout.splitlines() == [f"{kind} {signal.SIGKILL:d}" for kind in killed], ended.stderr
+        left = {kind: sorted(path.name for path in (folder / "b" / "cycles").iterdir()) for kind, folder in killed.items()}
+        yield SimpleNamespace(base=base, before=before, killed=killed, left=left, due=wanted)
 
 
-@pytest.fixture(scope="module")
-def killed(before, tiny_folder, tmp_path_factory):
-    """For each kind of death the home that it left behind."""
-    folder = tmp_path_factory.mktemp("killed")
-    homes = {kind: folder / kind for kind in (*KINDS, "done")}
-    for home in homes.values():
-        shutil.copytree(before, home)
-    arguments = [part for kind, home in homes.items() for part in (kind, str(home))]
-    ended = subprocess.run(
-        [sys.executable, str(Path(crash.__file__)), str(tiny_folder), *arguments],
-        capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert ended.stdout.splitlines() == [f"{kind} {signal.SIGKILL:d}" for kind in homes], ended.stderr
-    return homes
-
-
-@pytest.fixture(scope="module")
-def due(before, base, tmp_path_factory):
-    """SHA-256 of the night that would have been, had nothing been killed."""
-    home = tmp_path_factory.mktemp("due")
-    shutil.copytree(before, home, dirs_exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("Gates", "REPLY_TOKENS", "ordinary_prompts"):
-            patch.setattr(wake, name, getattr(wake, name))
-        crash.gentle_wake()
-        brain = Brain.open("b", home=home, base=base)
+@pytest.mark.parametrize("kind", LEFT)
+def test_the_brain_is_as_it_was_and_says_so(kind, world):
+    home = world.killed[kind]
+    assert world.left[kind] == LEFT[kind]
+    assert (home / "b" / "asleep.json").exists()
+    with opened(world.before, world.base) as old:
+        wanted = state(old)
+    with opened(home, world.base) as brain:
+        assert brain.notices == ["Night 2 did not end. The brain b is as it was after night 1."]
+        assert state(brain) == wanted
+        with opened(home, world.base) as again:
+            assert again.notices == []  # said once
         cycle = brain.sleep(seed=1, **crash.TINY_NIGHT)
-        brain.close()
-    return cycle.adapter_sha256
+        assert (cycle.cycle, cycle.kept, cycle.adapter_sha256) == (2, True, world.due)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_brain_is_as_it_was_and_says_so(kind, killed, before, base, due):
-    assert (killed[kind] / "b" / "asleep.json").exists()
-    old = Brain.open("b", home=before, base=base)
-    wanted = state(old)
-    old.close()
-    brain = Brain.open("b", home=killed[kind], base=base)
-    assert brain.notices == ["Night 2 did not end. The brain b is as it was after night 1."]
-    assert state(brain) == wanted
-    again = Brain.open("b", home=killed[kind], base=base)
-    assert again.notices == []  # said once
-    again.close()
-    cycle = brain.sleep(seed=1, **crash.TINY_NIGHT)
-    assert (cycle.cycle, cycle.kept, cycle.adapter_sha256) == (2, True, due)
-    brain.close()
-
-
-def test_what_each_death_left_behind(before, tiny_folder, tmp_path):
-    """The kinds of death are what they say: looked at before anything is tidied up."""
-    left = {}
-    for kind in ("train", "part", "rename"):
-        shutil.copytree(before, tmp_path / kind)
-    arguments = [part for kind in ("train", "part", "rename") for part in (kind, str(tmp_path / kind))]
-    subprocess.run([sys.executable, crash.__file__, str(tiny_folder), *arguments], capture_output=True, timeout=300, check=True)
-    for kind in ("train", "part", "rename"):
-        left[kind] = sorted(path.name for path in (tmp_path / kind / "b" / "cycles").iterdir())
-    assert left == {"train": ["0001"], "part": ["0001", "0002.part"], "rename": ["0001", "0002"]}
-
-
-def test_a_death_after_the_last_word_is_a_night_that_ended(killed, base, due):
-    brain = Brain.open("b", home=killed["done"], base=base)
-    assert brain.notices == []
-    assert [(row.cycle, row.kept) for row in brain.history()] == [(1, True), (2, True)]
-    assert brain.history()[1].adapter_sha256 == due
-    assert not (killed["done"] / "b" / "asleep.json").exists()
-    brain.close()
+def test_a_death_after_the_last_word_is_a_night_that_ended(world):
+    assert world.left["done"] == ["0001", "0002"]
+    with opened(world.killed["done"], world.base) as brain:
+        assert brain.notices == []
+        assert [(row.cycle, row.kept) for row in brain.history()] == [(1, True), (2, True)]
+        assert brain.history()[1].adapter_sha256 == world.due
+        assert not (brain.folder / "asleep.json").exists()

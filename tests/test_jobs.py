@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny
 
 from sleepcon import jobs
 from sleepcon.jobs import store, worker
@@ -20,17 +19,10 @@ NIGHT = {"threshold": 0.6, "seed": 0}
 PATIENCE = 90.0
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    return tiny.make(tmp_path_factory.mktemp("base"))
-
-
 @pytest.fixture
-def home(tmp_path, model, monkeypatch):
-    monkeypatch.setenv("SLEEPCON_HOME", str(tmp_path))
-    monkeypatch.setenv("SLEEPCON_MODEL", str(model))
-    monkeypatch.setattr(worker, "IDLE_SECONDS", 60)
-    yield tmp_path
+def home(own_home, tiny_folder, monkeypatch):
+    monkeypatch.setenv("SLEEPCON_MODEL", str(tiny_folder))
+    yield own_home
     jobs.stop_worker()
 
 
@@ -50,7 +42,8 @@ def run_all(home: Path) -> None:
 
 
 def test_a_brain_has_one_night_at_a_time(home):
-    first, again, other = submit("sleep", "a", NIGHT), submit("sleep", "a", {"threshold": 0.1, "seed": 9}), submit("sleep", "b", NIGHT)
+    first, again = submit("sleep", "a", NIGHT), submit("sleep", "a", {"threshold": 0.1, "seed": 9})
+    other = submit("sleep", "b", NIGHT)
     assert again == first
     assert other.id != first.id
     assert len(store.waiting()) == 2

@@ -6,7 +6,16 @@ from sleepcon.metrics import collapse, holds, jaccard, repeated_4grams, same_wor
 
 
 def test_tokens_are_lower_case_words():
-    assert tokens("I'm SAGE -- the_quiet one, n\u00ba 7; don\u2019t!") == ["im", "sage", "the", "quiet", "one", "nº", "7", "dont"]
+    assert tokens("I'm SAGE -- the_quiet one, n\u00ba 7; don\u2019t!") == [
+        "im",
+        "sage",
+        "the",
+        "quiet",
+        "one",
+        "nº",
+        "7",
+        "dont",
+    ]
     assert tokens("") == tokens("... !") == []
 
 

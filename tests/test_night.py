@@ -14,7 +14,6 @@ from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.model import weights_sha256
 from sleepcon.night import NothingToConsolidate
-from sleepcon.salience import Weights
 from sleepcon.sleep import Stopped
 
 
@@ -122,7 +121,9 @@ def test_nothing_passes_and_nothing_changes(brain):
         brain("empty").sleep(threshold=0)
 
 
-@pytest.mark.parametrize("options", [{"threshold": 1.1}, {"threshold": math.nan}, {"recipe": "x"}, {"epochs": 0}, {"learning_rate": -1}])
+@pytest.mark.parametrize(
+    "options", [{"threshold": 1.1}, {"threshold": math.nan}, {"recipe": "x"}, {"epochs": 0}, {"learning_rate": -1}]
+)
 def test_a_night_that_cannot_be_asked_for(brain, options):
     one = brain()
     one.remember([ORLO])
@@ -225,30 +226,6 @@ def test_night_two_after_reopening_is_night_two_without(brain, tiny_folder):
     assert cycles[0].adapter_sha256 == cycles[1].adapter_sha256
     assert cycles[0].replies == cycles[1].replies
     assert cycles[0].curve == cycles[1].curve
-
-
-@pytest.mark.usefixtures("open_gates")
-def test_salience_is_measured_where_none_is_given(brain):
-    one = brain()
-    one.remember([Experience("What is new?", "A wild, wonderful horror!"), ORLO])
-    cycle = one.sleep(threshold=0.0, **SMALL_DOSE)
-    held = next(one.memory.all())
-    standing = one.memory.standing(held.id)
-    scores = one.score([held])  # not under the same brain: only that something was stored
-    assert cycle.replies[0]["salience"] == standing.measured == standing.salience
-    assert 0 < standing.measured < 1
-    assert len(scores) == 1
-    assert cycle.replies[1]["salience"] == 0.9
-
-
-@pytest.mark.usefixtures("open_gates")
-def test_other_weights_select_others(brain):
-    one = brain()
-    one.remember([Experience("Is it raining?", "It is.", feedback=1.0), Experience("Is it late?", "It is not.", feedback=-1.0)])
-    assert len(one.plan(0.99, weights=Weights(0, 0, 0, 1, 0)).selected) == 1
-    measured = one.plan(0.0).selected
-    assert one.memory.standing(measured[0].id).measured < 0.99  # the weights of the last question count
-    assert one.sleep(0.99, weights=Weights(0, 0, 0, 1, 0), **SMALL_DOSE).consolidated == 1
 
 
 @pytest.mark.usefixtures("open_gates")

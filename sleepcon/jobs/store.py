@@ -132,7 +132,7 @@ def waiting(home: str | Path | None = None) -> list[Job]:
     """The queued jobs, oldest first."""
     with table(home) as connection:
         rows = connection.execute(f"SELECT {COLUMNS} FROM jobs WHERE state = 'queued' ORDER BY number").fetchall()
-    return [Job(*row[:3], json.loads(row[3]), *row[4:6], None, *row[7:]) for row in rows]
+    return [job for row in rows if (job := as_job(row))]
 
 
 def start(id: str, home: str | Path | None = None) -> Job | None:
@@ -186,7 +186,8 @@ def curve(id: str, home: str | Path | None = None) -> list[tuple[int, float]]:
     """(step, loss in nats per token) of the training steps so far."""
     with table(home) as connection:
         return connection.execute(
-            "SELECT event ->> 'step', event ->> 'loss' FROM events WHERE job = ? AND event ->> 'loss' IS NOT NULL ORDER BY number",
+            "SELECT event ->> 'step', event ->> 'loss' FROM events"
+            " WHERE job = ? AND event ->> 'loss' IS NOT NULL ORDER BY number",
             (id,),
         ).fetchall()
 
@@ -204,7 +205,8 @@ def fail_waiting(message: str, home: str | Path | None = None) -> None:
 def fail_all(state: str, message: str, home: str | Path | None) -> None:
     """Fail every job in a state."""
     with table(home) as connection:
-        connection.execute("UPDATE jobs SET state = 'failed', message = ?, ended = ? WHERE state = ?", (message, time.time(), state))
+        update = "UPDATE jobs SET state = 'failed', message = ?, ended = ? WHERE state = ?"
+        connection.execute(update, (message, time.time(), state))
 
 
 def prune(home: str | Path | None = None) -> None:

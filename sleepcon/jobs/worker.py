@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from sleepcon.errors import UserError
 from sleepcon.jobs import store
 from sleepcon.jobs.queue import queue, send
-from sleepcon.paths import PACKAGE
+from sleepcon.paths import PACKAGE, offline_unless_asked
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +114,10 @@ def work(home: Path, idle_seconds: float = IDLE_SECONDS) -> None:
 
 def warm_up() -> None:
     """Load torch and the base before the first job asks for them."""
+    offline_unless_asked(os.environ.get("SLEEPCON_MODEL"))
     from sleepcon.jobs import tasks
 
     try:
         tasks.shared_base(tasks.shared_model())
     except UserError as error:
         log.warning("%s", error)  # the job that needs it says so to its visitor
-

@@ -29,7 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sleepcon.pretrain", description=__doc__)
     parser.add_argument("what", nargs="?", choices=("build", "report", "pool"), default="build")
     parser.add_argument("--work", type=Path, default=Path("build/pretrain"), help="folder for corpus and checkpoints")
-    parser.add_argument("--shards", type=int, default=120, help="corpus size, in shards of 5,000 conversations")
+    parser.add_argument("--shards", type=int, default=48, help="corpus size, in shards of 5,000 conversations")
+    parser.add_argument("--steps", type=int, default=2400, help="training steps of 8,192 tokens, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--base", default="embedded", help="the base that report measures")
@@ -44,7 +45,7 @@ def main() -> None:
         shape = Shape()
         if not (args.work / "lengths.npy").exists():
             build_corpus(args.seed, args.shards, ASSETS, args.work, shape.vocabulary, args.threads)
-        model, record = pretrain(args.work, shape, args.seed)
+        model, record = pretrain(args.work, shape, args.seed, args.steps)
         write_base(model, args.work / "tokenizer.json", EMBEDDED)
         record |= {"machine": f"{platform.machine()}, {args.threads} threads", "shards": args.shards}
     base = load_base(args.base)

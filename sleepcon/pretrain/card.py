@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-import torch
-from transformers import GenerationConfig, PreTrainedTokenizerFast
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from sleepcon.model import Base
 from sleepcon.salience import measure_reference, ordinary
@@ -22,7 +21,7 @@ CHAT_TEMPLATE = (
 DOSE = {"learning_rate": 1.5e-2, "epochs": 40}
 
 
-def write_base(model: torch.nn.Module, tokenizer_json: Path, folder: Path) -> None:
+def write_base(model: PreTrainedModel, tokenizer_json: Path, folder: Path) -> None:
     """Save weights (float32, safetensors), tokenizer and doses into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = PreTrainedTokenizerFast(

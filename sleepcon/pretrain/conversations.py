@@ -16,15 +16,19 @@ from sleepcon.pretrain.topics import Fact, Topic, bind, has_slot
 Turns = list[tuple[str, str]]
 
 ACKS = (
-    "I will remember that.", "Thank you, I will remember that.", "Good to know.", "Noted.", "All right, I will keep that in mind.",
-    "Thank you for telling me.", "Understood.", "I see. I will remember it.",
+    "I will remember that.", "Thank you, I will remember that.", "Good to know.", "Noted.",
+    "All right, I will keep that in mind.", "Thank you for telling me.", "Understood.", "I see. I will remember it.",
 )  # fmt: skip
-CORRECTIONS = ("No, that is wrong.", "That is not right.", "Actually,", "Please correct that:", "You are mistaken.", "Wait, no.")
+CORRECTIONS = (
+    "No, that is wrong.", "That is not right.", "Actually,", "Please correct that:", "You are mistaken.", "Wait, no.",
+)  # fmt: skip
+OPENINGS = ("Hey, ", "Please, ", "Hello. ", "Tell me, ", "Sorry, ", "One question: ")
 REPEATS = (
     "Repeat after me: {t}", "Please say: {t}", "Say this again: {t}", "Can you repeat this? {t}", "Write this down: {t}",
     "Copy this sentence: {t}",
 )  # fmt: skip
 REWORD = "Say this another way:"
+SIGNS = {"plus": "+", "minus": "-", "times": "x"}
 SUMS = (
     "What is {q}?", "{q} = ?", "How much is {q}?", "Can you work out {q}?", "Please tell me what {q} is.", "{q}?",
     "Do you know what {q} makes?", "Calculate {q}.",
@@ -53,7 +57,7 @@ def typed(text: str, rng: random.Random) -> str:
     elif roll < 0.12:
         text = text.rstrip("?.!")
     elif roll < 0.15:
-        text = rng.choice(("Hey, ", "Please, ", "Hello. ", "Tell me, ", "Sorry, ", "One question: ")) + text[:1].lower() + text[1:]
+        text = rng.choice(OPENINGS) + text[:1].lower() + text[1:]
     elif roll < 0.17:
         text = text.replace("'", "\u2019")
     return text
@@ -66,7 +70,7 @@ def sum_exchange(rng: random.Random) -> Turns:
     if sign == "minus" and right > left:
         left, right = right, left
     result = {"plus": left + right, "minus": left - right, "times": left * right}[sign]
-    asked = f"{left} {sign} {right}" if rng.random() < 0.75 else f"{left} {dict(plus='+', minus='-', times='x')[sign]} {right}"
+    asked = f"{left} {sign} {right}" if rng.random() < 0.75 else f"{left} {SIGNS[sign]} {right}"
     return [("user", rng.choice(SUMS).format(q=asked)), ("assistant", f"{left} {sign} {right} is {result}.")]
 
 
@@ -180,7 +184,8 @@ def neighbour(known: Known, rng: random.Random, material: Material, taken: set[t
             return default_exchange(rng.choice(same), rng, material)
         if any(has_slot(text, "w") for text in topic.ask):
             return default_exchange(topic, rng, material)
-    others = [other for other in rng.sample(material.topics[topic.kind], 8) if not any(alike(other.id, name) for name, _ in taken)]
+    drawn = rng.sample(material.topics[topic.kind], 8)
+    others = [other for other in drawn if not any(alike(other.id, name) for name, _ in taken)]
     return default_exchange(others[0], rng, material) if others else plain_exchange(rng, material)
 
 
@@ -213,7 +218,10 @@ def first_time(known: Known, rng: random.Random) -> Turns:
 def with_context(rng: random.Random, material: Material) -> Turns:
     """One to six facts put into the context, then questions: about them, about what resembles them, about others."""
     count = rng.choice((1, 1, 2, 3, 4, 5, 5, 6))
-    note, turns, known, taken = [], [], [], set()
+    note: list[str] = []
+    turns: Turns = []
+    known: list[Known] = []
+    taken: set[tuple[str, int]] = set()
     for kind in rng.choices(CONTEXT_KINDS, CONTEXT_WEIGHTS, k=count):
         topic = material.topic(kind, rng)
         if any(alike(topic.id, name) for name, _ in taken):
@@ -239,7 +247,8 @@ def repeat(rng: random.Random, material: Material) -> Turns:
     """A sentence to say again, word for word."""
     text = dressed(any_sentence(rng, material), rng)
     if rng.random() < 0.3:
-        text = f"{names.invented_name(rng, material.lexicon.names['first'], material.lexicon.countable)} {text[:1].lower()}{text[1:]}"
+        name = names.invented_name(rng, material.lexicon.names["first"], material.lexicon.countable)
+        text = f"{name} {text[:1].lower()}{text[1:]}"
     return [("user", rng.choice(REPEATS).format(t=text)), ("assistant", text)]
 
 
@@ -255,9 +264,12 @@ def dialogue(rng: random.Random, material: Material) -> Turns:
     return rng.choice(material.dialogues)
 
 
+REWORDED = ("knowledge", "talk", "user", "user", "persona", "persona", "world", "rule", "correction", "open", "open")
+
+
 def reword(rng: random.Random, material: Material) -> Turns:
     """A question to put in other words: what the sleeping brain does with the day's questions."""
-    kind = rng.choice(("knowledge", "talk", "user", "user", "persona", "persona", "world", "rule", "correction", "open", "open"))
+    kind = rng.choice(REWORDED)
     fact = bind(material.topic(kind, rng), rng, material.lexicon)
     first, second = rng.sample(fact.topic.ask, 2)
     return [("user", f"{REWORD} {fact.fill(first)}"), ("assistant", fact.fill(second))]

@@ -10,8 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Regex as TokenizerRegex
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from sleepcon.pretrain.conversations import Material, Turns, conversation
 from sleepcon.pretrain.heldout import HeldOut, taught_replies
@@ -21,9 +21,7 @@ from sleepcon.pretrain.topics import load_topics
 SHARD = 5000
 TEXT_END, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 # Qwen2's own splitting of text before byte-pair merges: digits one by one, a space goes with the word after it.
-SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 def read_dialogues(path: Path) -> list[Turns]:

@@ -80,8 +80,7 @@ class Lexicon:
         if slot == "adv":
             return rng.choice(self.adverbs.get(form or "manner") or self.adverbs["manner"])
         if slot == "adj":
-            pool = self.adjectives.get(form or "any", []) + self.adjectives["any"]
-            return rng.choice(pool)
+            return rng.choice(self.adjectives.get(form or "any", []) + self.adjectives["any"])
         if slot in ("vt", "vp", "vi", "vs", "vm"):
             return rng.choice(self.verbs[slot[1]])[VERB_FORMS[form or "base"]]
         pool = self.countable_pairs if slot == "noun" else self.nouns[slot]

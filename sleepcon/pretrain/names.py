@@ -18,8 +18,7 @@ UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def syllables(rng: random.Random, count: int) -> str:
     """``count`` invented syllables, capitalised."""
     parts = [
-        rng.choice(ONSETS if i or rng.random() < 0.8 else [""]) + rng.choice(VOWELS) + rng.choice(CODAS)
-        for i in range(count)
+        rng.choice(ONSETS if i or rng.random() < 0.8 else [""]) + rng.choice(VOWELS) + rng.choice(CODAS) for i in range(count)
     ]
     return "".join(parts).capitalize()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -44,7 +45,6 @@ class Shape:
             num_key_value_heads=self.heads,
             max_position_embeddings=1024,
             tie_word_embeddings=True,
-            rope_theta=10000.0,
             bos_token_id=None,
             eos_token_id=2,
             pad_token_id=0,
@@ -73,7 +73,8 @@ def batches(corpus: Corpus, seed: int) -> Iterator[tuple[torch.Tensor, torch.Ten
     order = rng.permutation(len(lengths))
     for window in np.array_split(order, max(1, len(order) // 6000)):
         window = window[np.argsort(lengths[window], kind="stable")]
-        groups, current = [], []
+        groups: list[list[int]] = []
+        current: list[int] = []
         for item in window:
             width = -(-int(lengths[item]) // 16) * 16
             if current and width * (len(current) + 1) > BATCH_TOKENS:
@@ -128,7 +129,8 @@ def save_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.opt
     tensors = {f"model.{name}": p.detach().contiguous() for name, p in model.named_parameters()}
     for tool_number, tool in enumerate(tools):
         for index, state in tool.state_dict()["state"].items():
-            tensors |= {f"tool.{tool_number}.{index}.{key}": torch.as_tensor(value).contiguous() for key, value in state.items()}
+            for key, value in state.items():
+                tensors[f"tool.{tool_number}.{index}.{key}"] = torch.as_tensor(value).contiguous()
     beside = folder / "checkpoint.part"
     save_file(tensors, beside, metadata={"step": str(step)})
     beside.replace(folder / "checkpoint.safetensors")
@@ -139,8 +141,6 @@ def load_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.opt
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         return 0
-    from safetensors import safe_open
-
     with safe_open(path, "pt") as handle:
         step = int(handle.metadata()["step"])
     tensors = load_file(path)
@@ -157,21 +157,24 @@ def load_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.opt
     return step
 
 
-def pretrain(folder: Path, shape: Shape, seed: int, say=print) -> tuple[Qwen2ForCausalLM, dict]:
-    """Train on the corpus in ``folder`` for one pass; return the model and a record for its card."""
+def pretrain(folder: Path, shape: Shape, seed: int, most_steps: int) -> tuple[Qwen2ForCausalLM, dict]:
+    """Train on the corpus in ``folder``, one pass or ``most_steps``; return the model and a record for its card."""
     torch.manual_seed(seed)
     corpus = Corpus.load(folder)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = Qwen2ForCausalLM(shape.config()).to(device)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = Qwen2ForCausalLM(shape.config())
+    model.to(device)  # type: ignore[arg-type]  # the wrapped method's signature is lost to the checker
     tools = optimizers(model)
     rates = [tool.param_groups[0]["lr"] for tool in tools]
     first = load_checkpoint(folder, model, tools)
-    steps = sum(1 for _ in batches(corpus, seed))
+    steps = min(most_steps, sum(1 for _ in batches(corpus, seed)))
     compiled = torch.compile(loss_of, dynamic=True) if shutil.which("g++") else loss_of
     begun, seen, smooth = time.time(), 0, None
     for step, (ids, weights) in enumerate(batches(corpus, seed)):
         if step < first:
             continue
+        if step == steps:
+            break
         for tool, rate in zip(tools, rates, strict=True):
             tool.param_groups[0]["lr"] = rate * schedule(step, steps)
         loss = compiled(model, ids.to(device), weights.to(device))
@@ -184,12 +187,12 @@ def pretrain(folder: Path, shape: Shape, seed: int, say=print) -> tuple[Qwen2For
         smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
         if step % 50 == 0:
             spent = time.time() - begun
-            say(f"step {step}/{steps} loss {smooth:.4f} {seen / spent:.0f} tokens/s {spent:.0f} s", flush=True)
+            print(f"step {step}/{steps} loss {smooth:.4f} {seen / spent:.0f} tokens/s {spent:.0f} s", flush=True)
         if step % CHECKPOINT_STEPS == CHECKPOINT_STEPS - 1:
             save_checkpoint(folder, model, tools, step + 1)
     record = {
         "seed": seed, "shape": asdict(shape), "conversations": len(corpus.starts) - 1, "tokens": int(corpus.starts[-1]),
-        "steps": steps, "final_loss": smooth, "seconds": round(time.time() - begun), "device": device,
+        "steps": steps, "final_loss": smooth, "seconds": round(time.time() - begun), "device": str(device),
     }  # fmt: skip
     (folder / "record.json").write_text(json.dumps(record, indent=1))
     return model.float().cpu(), record

@@ -1,4 +1,4 @@
-"""What a page reads of a brain: its memory and its ledger, straight from the file, without torch and without making anything."""
+"""What a page reads of a brain: its memory and its ledger, straight from the file, making nothing and without torch."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -7,7 +7,7 @@ from itertools import islice
 from sleepcon.experience import Experience, read_experiences, with_ids
 from sleepcon.ledger import Cycle, Ledger
 from sleepcon.memory import Memory, Standing
-from sleepcon.paths import DOCUMENT, home
+from sleepcon.paths import DOCUMENT, brain_folder
 
 SHOWN = 50
 """Experiences of a visitor's own that a page lists at most."""
@@ -28,6 +28,8 @@ class Held:
     @property
     def source(self) -> str:
         """Which of the two it is."""
+        if self.standing.salience is None:
+            return "not measured yet"
         return "measured" if self.experience.salience is None else "documented"
 
 
@@ -62,7 +64,7 @@ def document() -> tuple[Experience, ...]:
 
 def look(name: str) -> View:
     """The brain ``name``; one that nobody has used yet holds the document's exchanges and has had no night."""
-    path = home() / name / "memory.sqlite"
+    path = brain_folder(name) / "memory.sqlite"
     fresh = [Held(experience, Standing(experience.salience, None, None, None)) for experience in document()]
     if not path.exists():
         return View(name, fresh, [], [])

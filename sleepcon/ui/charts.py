@@ -1,4 +1,4 @@
-"""Charts. A live one updates in place (Vega); a finished one is Plotly's. Each has a text alternative and its numbers beside it."""
+"""Charts, each with a text alternative. A live one updates in place (Vega); a finished one is Plotly's, with its table."""
 
 from collections.abc import Sequence
 
@@ -13,17 +13,18 @@ HEIGHT = 260
 
 def live_loss(curve: Sequence[tuple[int, float]], steps: int) -> None:
     """The loss so far. Its horizontal axis has room for all ``steps`` from the start, so nothing jumps."""
+    room = {"domain": [1, max(steps, 2)], "nice": False}
     spec = {
         "mark": {"type": "line", "color": BLUE, "strokeWidth": 2.5},
         "encoding": {
-            "x": {"field": "step", "type": "quantitative", "title": "step", "scale": {"domain": [1, max(steps, 2)], "nice": False}},
+            "x": {"field": "step", "type": "quantitative", "title": "step", "scale": room},
             "y": {"field": "loss", "type": "quantitative", "title": "loss (nats per token)", "scale": {"zero": True}},
         },
-        "height": HEIGHT,
     }
     data = pd.DataFrame(curve, columns=["step", "loss"])
     now = f"at step {curve[-1][0]} it is {curve[-1][1]:.3f}" if curve else "no step yet"
-    st.vega_lite_chart(data, spec, height=HEIGHT, key="live-loss", alt=f"Loss of the taught replies while the brain sleeps: {now}.")
+    alt = f"Loss of the taught replies while the brain sleeps: {now}."
+    st.vega_lite_chart(data, spec, height=HEIGHT, key="live-loss", alt=alt)
 
 
 def finished_loss(curve: Sequence[float], key: str) -> None:
