@@ -216,7 +216,9 @@ def run_sleep(args: argparse.Namespace) -> dict:
     added = brain.remember(experiences)
     say(f"{added.new} experiences are new, {added.duplicates} were in memory already.")
     try:
-        cycle = brain.sleep(args.threshold, args.seed, args.recipe, args.epochs, args.lr, on_event=lambda event: say(event.message))
+        cycle = brain.sleep(
+            args.threshold, args.seed, args.recipe, args.epochs, args.lr, on_event=lambda event: say(event.message)
+        )
     except UserError as error:
         raise Failed(f"{error} The experiences are in memory.") from error
     if not args.json:

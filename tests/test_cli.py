@@ -167,7 +167,8 @@ def test_app_is_served(run, monkeypatch):
 
 
 def test_a_rolled_back_night_is_no_failure(run, file, monkeypatch):
-    monkeypatch.setattr(wake, "Gates", lambda gates=type(wake.Gates()): gates(kept=1.1))
+    strict = type(wake.Gates())(kept=1.1)
+    monkeypatch.setattr(wake, "Gates", lambda: strict)
     code, out, _ = run("sleep", file, *NIGHT)
     assert code == 0
     assert "Rolled back. " in out

@@ -64,8 +64,9 @@ def test_row_losses_are_those_of_transformers(tiny_base, whole):
     assert len(set(wanted)) == 4
 
 
-def test_the_documents_recipe_is_a_plain_loop(tiny_base, tiny_folder):
-    epochs, rate = 3, 1e-5
+@pytest.mark.parametrize("rate", [1e-5, 1e-2])  # at the larger one weight decay shows
+def test_the_documents_recipe_is_a_plain_loop(tiny_base, tiny_folder, rate):
+    epochs = 3
     torch.manual_seed(5)
     plain = get_peft_model(
         AutoModelForCausalLM.from_pretrained(tiny_folder),
@@ -96,7 +97,7 @@ def test_the_documents_recipe_is_a_plain_loop(tiny_base, tiny_folder):
     assert len(ours) == len(learning)
     for name, parameter in learning:
         mine = ours[name.removeprefix("base_model.model.").replace(".default.", ".night.")]
-        assert torch.allclose(mine, parameter, rtol=1e-4, atol=rate / 100), name
+        assert torch.allclose(mine, parameter, rtol=1e-4, atol=rate / 1000), name
     assert trained.curve[-1] < trained.curve[2]  # the same experience, two passes later
 
 

@@ -91,7 +91,8 @@ def put(field: Field, value: Any) -> None:
 def widget(field: Field) -> dict[str, Any]:
     """``key`` and ``on_change`` for the widget that shows the field."""
     key = f"widget_{field.name}"
-    st.session_state[key] = get(field)
+    if st.session_state.get(key) != get(field):  # set anew at every run, it would pull a slider back that is being moved
+        st.session_state[key] = get(field)
     return {"key": key, "on_change": lambda: put(field, st.session_state[key])}
 
 
