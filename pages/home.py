@@ -136,7 +136,9 @@ if asked and asked.active:
 elif asked and asked.result:
     components.question(asked.result["prompt"], "answered")
     cycle = asked.result["cycle"]
-    now = f"After night {cycle}" if cycle else "Now (no night yet)"
+    now = f"Now, after night {cycle}"
+    if asked.result["adapter_sha256"] is None:
+        now = "Now (no night was kept)" if cycle else "Now (no night yet)"
     components.side_by_side(("Before any night", asked.result["before"]), (now, asked.result["now"]))
     components.measured(view.label, f"after {cycle} {'night' if cycle == 1 else 'nights'}, greedy replies")
 elif asked and asked.message:

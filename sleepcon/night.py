@@ -84,7 +84,7 @@ def predicted_seconds(brain: "Brain", selected: list[Experience], training: Trai
     began = time.perf_counter()
     wake.ask_all(brain.base, selected, [])
     asking = time.perf_counter() - began
-    rows = 1 if training.recipe == "document" else 1 + sleep.REHEARSED / len(selected)
+    rows = 1 if training.recipe == "document" else 1 + (sleep.DREAMT + sleep.REHEARSED) / len(selected)
     return 4 * forward * rows * training.epochs + (2 if training.recipe == "document" else 4) * asking
 
 

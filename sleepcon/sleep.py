@@ -30,8 +30,8 @@ FINAL_RATE = 0.1
 """Share of the learning rate that is left at the last step of the cosine."""
 
 
-BATCH, REHEARSED = 48, 24
-"""Taught rows a step at most, and rehearsed rows beside them."""
+BATCH, DREAMT, REHEARSED = 16, 6, 10
+"""Rows of a step at most: of the day, of its dreamt rewordings, and of what is rehearsed."""
 SHARES = 32
 """The gradient's share is measured for so many experiences at most: each costs a backward pass."""
 LEAST_WEIGHT = 1e-6
@@ -144,22 +144,23 @@ def weighted_mean(losses: Sequence[float], weights: Sequence[float]) -> float:
     return sum(w * loss for w, loss in zip(weights, losses, strict=True)) / sum(weights)
 
 
-def order_of_steps(taught: int, rehearsed: int, training: Training, seed: int) -> list[tuple[list[int], list[int]]]:
-    """For each step the taught rows and the rehearsed rows it takes.
+def order_of_steps(own: int, dreamt: int, rehearsed: int, training: Training, seed: int) -> list[tuple[list[int], list[int]]]:
+    """For each step the taught rows (the day's first, then the dreamt) and the rehearsed rows that it takes.
 
-    Document: one experience a step, in the order given. Default: every taught row each epoch, in batches of at most
-    ``BATCH``, beside an equal share of the rehearsed ones; the order is drawn anew each epoch from ``seed``.
+    Document: one experience a step, in the order given. Default: an epoch is one pass over the day, in batches of at most
+    ``BATCH``, each beside a few of the dreamt and the rehearsed rows; all are drawn anew each epoch from ``seed``.
     """
     if training.recipe == "document":
-        return [([row], []) for _ in range(training.epochs) for row in range(taught)]
+        return [([row], []) for _ in range(training.epochs) for row in range(own)]
     generator = torch.Generator().manual_seed(seed)
-    parts = -(-taught // BATCH)
+    parts = -(-own // BATCH)
     steps = []
     for _ in range(training.epochs):
-        rows = torch.randperm(taught, generator=generator)
+        rows = torch.randperm(own, generator=generator)
+        reworded = own + torch.randperm(dreamt, generator=generator)[: parts * DREAMT]
         others = torch.randperm(rehearsed, generator=generator)[: parts * REHEARSED]
         for part in range(parts):
-            steps.append((rows[part::parts].tolist(), others[part::parts].tolist()))
+            steps.append((rows[part::parts].tolist() + reworded[part::parts].tolist(), others[part::parts].tolist()))
     return steps
 
 
@@ -200,7 +201,9 @@ def train(
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
 ) -> Trained:
-    """Train the adapter that is worn and may learn, on the lessons; raise :class:`Stopped` when asked to stop.
+    """Train the adapter that is worn and may learn; raise :class:`Stopped` when asked to stop.
+
+    Of ``taught``, the day's own lessons come first, then the dreamt ones.
 
     Default loss of a step: sum(w l) / sum(w) over its taught rows, plus ``rehearsal_weight`` times the mean over its
     rehearsed rows. Document: w l of one row.
@@ -217,7 +220,7 @@ def train(
     torch.manual_seed(seed)
     base.model.train()
     curve: list[float] = []
-    steps = order_of_steps(len(taught), len(rehearsed), training, seed)
+    steps = order_of_steps(len(owners), len(taught) - len(owners), len(rehearsed), training, seed)
     for number, (own, others) in enumerate(steps):
         if should_stop():
             raise Stopped()

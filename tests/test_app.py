@@ -222,7 +222,7 @@ def test_words_of_people_and_brains_are_never_markup(home):
         memory.add([brains.Experience(SCRIPT, SCRIPT, salience=0.7)])
     job, _ = store.enter("ask", BRAIN, {"prompt": SCRIPT})
     store.start(job.id)
-    store.end(job.id, "done", result={"prompt": SCRIPT, "before": SCRIPT, "now": SCRIPT, "cycle": 1})
+    store.end(job.id, "done", result={"prompt": SCRIPT, "before": SCRIPT, "now": SCRIPT, "cycle": 1, "adapter_sha256": None})
     test = visit()
     assert texts(test).count(SCRIPT) == 3 + 2 + 3
     for element in test.main:
@@ -276,7 +276,11 @@ def test_a_question_goes_to_the_worker_and_its_answers_are_side_by_side():
     job = store.latest(BRAIN, "ask")
     assert job.arguments == {"prompt": "Who are you?"}
     store.start(job.id)
-    store.end(job.id, "done", result={"prompt": "Who are you?", "before": "An assistant.", "now": "Orlo.", "cycle": 2})
+    store.end(
+        job.id,
+        "done",
+        result={"prompt": "Who are you?", "before": "An assistant.", "now": "Orlo.", "cycle": 2, "adapter_sha256": "cd"},
+    )
     test.run()
     assert {"An assistant.", "Orlo."} <= set(texts(test))
 

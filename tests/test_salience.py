@@ -15,7 +15,7 @@ from sleepcon import salience
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.model import Base, chat, prompt_ids, reply_ids
-from sleepcon.paths import PROBES
+from sleepcon.paths import ASSETS
 from sleepcon.pretrain.card import CHAT_TEMPLATE
 from sleepcon.pretrain.heldout import HeldOut, taught_replies
 from sleepcon.salience import FACTORS, Factor, Scores, Weights, score
@@ -281,5 +281,5 @@ def test_ordinary_exchanges_are_many_long_and_short_and_teach_nothing():
     assert len({(pair.prompt, pair.response) for pair in pairs}) == 400
     assert sum(count >= 60 for count in words) >= 100
     assert sum(count <= 10 for count in words) >= 90
-    held_out = HeldOut(taught_replies(PROBES))
+    held_out = HeldOut(taught_replies(ASSETS))
     assert not [pair for pair in pairs if held_out.broken_by(f"{pair.prompt} \n {pair.response}")]

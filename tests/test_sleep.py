@@ -16,6 +16,7 @@ from sleepcon.errors import UserError
 from sleepcon.model import chat, prompt_ids, reply_ids
 from sleepcon.sleep import (
     BATCH,
+    DREAMT,
     FINAL_RATE,
     IGNORED,
     REHEARSED,
@@ -135,15 +136,18 @@ def test_the_rate_falls_as_a_cosine():
 
 
 def test_the_order_of_steps():
-    assert order_of_steps(3, 0, DOCUMENT, 0) == [([row], []) for row in (0, 1, 2)] * 2
-    taught, rehearsed = 2 * BATCH + 1, 5 * REHEARSED
-    steps = order_of_steps(taught, rehearsed, Training("default", 1.0, 2), 7)
-    assert steps == order_of_steps(taught, rehearsed, Training("default", 1.0, 2), 7)
-    assert steps != order_of_steps(taught, rehearsed, Training("default", 1.0, 2), 8)
+    assert order_of_steps(3, 0, 0, DOCUMENT, 0) == [([row], []) for row in (0, 1, 2)] * 2
+    day, dreamt, rehearsed = 2 * BATCH + 1, 4 * DREAMT, 5 * REHEARSED
+    steps = order_of_steps(day, dreamt, rehearsed, Training("default", 1.0, 2), 7)
+    assert steps == order_of_steps(day, dreamt, rehearsed, Training("default", 1.0, 2), 7)
+    assert steps != order_of_steps(day, dreamt, rehearsed, Training("default", 1.0, 2), 8)
     assert len(steps) == 2 * 3
     for epoch in (steps[:3], steps[3:]):
-        assert sorted(row for own, _ in epoch for row in own) == list(range(taught))
-        assert all(len(own) <= BATCH and len(others) <= REHEARSED for own, others in epoch)
+        assert sorted(row for taught, _ in epoch for row in taught if row < day) == list(range(day))
+        reworded = [row for taught, _ in epoch for row in taught if row >= day]
+        assert len(reworded) == len(set(reworded)) == 3 * DREAMT
+        assert max(reworded) < day + dreamt
+        assert all(sum(row < day for row in taught) <= BATCH and len(others) <= REHEARSED for taught, others in epoch)
         others = [row for _, rows in epoch for row in rows]
         assert len(others) == len(set(others)) == 3 * REHEARSED
 

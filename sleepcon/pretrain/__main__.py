@@ -18,10 +18,14 @@ import torch
 from sleepcon.model import load_base
 from sleepcon.paths import ASSETS, EMBEDDED
 from sleepcon.pretrain.card import write_base, write_card
-from sleepcon.pretrain.corpus import build_corpus, load_material
+from sleepcon.pretrain.conversations import BROAD, FACTS
+from sleepcon.pretrain.corpus import build_corpus, build_tokenizer, load_material
 from sleepcon.pretrain.pool import make_pool
 from sleepcon.pretrain.report import report
-from sleepcon.pretrain.train import Shape, pretrain
+from sleepcon.pretrain.train import Shape, Stage, pretrain
+
+# name, mix, shards of 5,000 conversations, steps of 8,192 tokens
+PLAN = (("broad", BROAD, range(48), 1100), ("facts", FACTS, range(100, 142), 2000))
 
 
 def main() -> None:
@@ -29,8 +33,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sleepcon.pretrain", description=__doc__)
     parser.add_argument("what", nargs="?", choices=("build", "report", "pool"), default="build")
     parser.add_argument("--work", type=Path, default=Path("build/pretrain"), help="folder for corpus and checkpoints")
-    parser.add_argument("--shards", type=int, default=48, help="corpus size, in shards of 5,000 conversations")
-    parser.add_argument("--steps", type=int, default=2400, help="training steps of 8,192 tokens, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--base", default="embedded", help="the base that report measures")
@@ -42,12 +44,18 @@ def main() -> None:
         return
     record = None
     if args.what == "build":
-        shape = Shape()
-        if not (args.work / "lengths.npy").exists():
-            build_corpus(args.seed, args.shards, ASSETS, args.work, shape.vocabulary, args.threads)
-        model, record = pretrain(args.work, shape, args.seed, args.steps)
-        write_base(model, args.work / "tokenizer.json", EMBEDDED)
-        record |= {"machine": f"{platform.machine()}, {args.threads} threads", "shards": args.shards}
+        shape, stages = Shape(), []
+        tokenizer = args.work / "tokenizer.json"
+        if not tokenizer.exists():
+            build_tokenizer(args.seed, ASSETS, args.work, shape.vocabulary)
+        for name, mix, shards, steps in PLAN:
+            folder = args.work / name
+            if not (folder / "lengths.npy").exists():
+                build_corpus(args.seed, shards, ASSETS, mix, tokenizer, folder, args.threads)
+            stages.append(Stage(folder, steps))
+        model, record = pretrain(args.work, stages, shape, args.seed)
+        write_base(model, tokenizer, EMBEDDED)
+        record["machine"] = f"{platform.machine()}, {args.threads} threads"
     base = load_base(args.base)
     wrong: list = []
     rows = report(base, ASSETS, wrong=wrong)

@@ -35,10 +35,32 @@ SUMS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Mix:
+    """How a stage of the corpus is mixed: weights of ``MAKERS`` and of ``PLAIN_KINDS``, and whether knowledge is the core."""
+
+    makers: tuple[int, ...]
+    plain: tuple[int, ...]
+    core: bool
+
+
+# Broad first; then the facts that everybody knows, often enough to be learned by heart.
+BROAD = Mix((38, 31, 20, 3, 4, 4), (40, 20, 9, 9, 8, 4, 3, 3, 5), core=False)
+FACTS = Mix((60, 23, 9, 2, 2, 4), (46, 20, 8, 7, 6, 3, 3, 2, 5), core=True)
+CORE_ROWS = 20
+MORE_CORE_ROWS = {"know.capital": 70, "know.opposite": 60, "know.colour": 40}
+
+
+def is_core(topic: Topic) -> bool:
+    """Whether a topic belongs to the core: knowledge counts with its first rows only, everything else whole."""
+    return topic.kind != "knowledge" or topic.row < MORE_CORE_ROWS.get(topic.id, CORE_ROWS)
+
+
 @dataclass
 class Material:
     """All that conversations are made from."""
 
+    mix: Mix
     lexicon: Lexicon
     topics: dict[str, list[Topic]]
     prose: list[str]
@@ -81,12 +103,11 @@ def default_exchange(topic: Topic, rng: random.Random, material: Material) -> Tu
 
 
 PLAIN_KINDS = ("knowledge", "talk", "user", "persona", "world", "rule", "correction", "open", "sum")
-PLAIN_WEIGHTS = (40, 20, 9, 9, 8, 4, 3, 3, 5)
 
 
 def plain_exchange(rng: random.Random, material: Material) -> Turns:
     """One exchange of any kind with nothing in the context."""
-    kind = rng.choices(PLAIN_KINDS, PLAIN_WEIGHTS)[0]
+    kind = rng.choices(PLAIN_KINDS, material.mix.plain)[0]
     return sum_exchange(rng) if kind == "sum" else default_exchange(material.topic(kind, rng), rng, material)
 
 
@@ -276,9 +297,8 @@ def reword(rng: random.Random, material: Material) -> Turns:
 
 
 MAKERS = (plain, with_context, monologue, dialogue, repeat, reword)
-MAKER_WEIGHTS = (38, 31, 20, 3, 4, 4)
 
 
 def conversation(rng: random.Random, material: Material) -> Turns:
-    """A conversation (or text) of the corpus, drawn with the fixed weights above."""
-    return rng.choices(MAKERS, MAKER_WEIGHTS)[0](rng, material)
+    """A conversation (or text) of the corpus, drawn with the weights of the material's mix."""
+    return rng.choices(MAKERS, material.mix.makers)[0](rng, material)

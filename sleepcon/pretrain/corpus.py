@@ -13,7 +13,7 @@ import numpy as np
 from tokenizers import Regex as TokenizerRegex
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from sleepcon.pretrain.conversations import Material, Turns, conversation
+from sleepcon.pretrain.conversations import BROAD, FACTS, Material, Mix, Turns, conversation, is_core
 from sleepcon.pretrain.heldout import HeldOut, taught_replies
 from sleepcon.pretrain.lexicon import Lexicon
 from sleepcon.pretrain.topics import load_topics
@@ -36,11 +36,13 @@ def read_dialogues(path: Path) -> list[Turns]:
     return chats
 
 
-def load_material(assets: Path) -> Material:
-    """Everything hand-written, read once."""
+def load_material(assets: Path, mix: Mix = FACTS) -> Material:
+    """Everything hand-written that ``mix`` uses."""
     corpus = assets / "corpus"
     topics: dict[str, list] = {}
     for topic in load_topics(corpus):
+        if mix.core and not is_core(topic):
+            continue
         topics.setdefault(topic.kind, []).append(topic)
     prose = [
         line.strip()
@@ -48,12 +50,12 @@ def load_material(assets: Path) -> Material:
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.strip() and not line.startswith("#")
     ]
-    return Material(Lexicon.load(corpus), topics, prose, read_dialogues(corpus / "talk/dialogues.txt"))
+    return Material(mix, Lexicon.load(corpus), topics, prose, read_dialogues(corpus / "talk/dialogues.txt"))
 
 
-def conversations(seed: int, shard: int, assets: Path) -> Iterator[Turns]:
+def conversations(seed: int, shard: int, assets: Path, mix: Mix) -> Iterator[Turns]:
     """The conversations of one shard; those that break the held-out rule are left out."""
-    material, held_out = load_material(assets), HeldOut(taught_replies(assets))
+    material, held_out = load_material(assets, mix), HeldOut(taught_replies(assets))
     rng = random.Random(f"{seed}/{shard}")
     for _ in range(SHARD):
         turns = conversation(rng, material)
@@ -94,12 +96,12 @@ def pieces(turns: Turns) -> list[tuple[str, bool]]:
     return found
 
 
-def encode_shard(job: tuple[int, int, Path, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def encode_shard(job: tuple[int, int, Path, Mix, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``(ids, taught, lengths)`` of one shard: flat uint16 ids, flat flags, tokens per conversation."""
-    seed, shard, assets, tokenizer_json = job
+    seed, shard, assets, mix, tokenizer_json = job
     tokenizer = Tokenizer.from_str(tokenizer_json)
     ids, taught, lengths = [], [], []
-    for turns in conversations(seed, shard, assets):
+    for turns in conversations(seed, shard, assets, mix):
         parts = pieces(turns)
         encoded = tokenizer.encode_batch_fast([text for text, _ in parts])
         lengths.append(sum(len(part.ids) for part in encoded))
@@ -109,15 +111,18 @@ def encode_shard(job: tuple[int, int, Path, str]) -> tuple[np.ndarray, np.ndarra
     return np.array(ids, np.uint16), np.array(taught, np.uint8), np.array(lengths, np.int32)
 
 
-def build_corpus(seed: int, shards: int, assets: Path, folder: Path, vocabulary: int, workers: int) -> Tokenizer:
-    """Write tokenizer, ids, flags and lengths of ``shards`` shards into ``folder``; return the tokenizer."""
+def build_tokenizer(seed: int, assets: Path, folder: Path, vocabulary: int) -> None:
+    """Train the tokenizer on the first shards of the broad mix and write it into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = (text for shard in range(6) for turns in conversations(seed, shard, assets) for _, text in turns)
-    tokenizer = train_tokenizer(texts, vocabulary)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    jobs = [(seed, shard, assets, tokenizer.to_str()) for shard in range(shards)]
+    texts = (text for shard in range(6) for turns in conversations(seed, shard, assets, BROAD) for _, text in turns)
+    train_tokenizer(texts, vocabulary).save(str(folder / "tokenizer.json"))
+
+
+def build_corpus(seed: int, shards: range, assets: Path, mix: Mix, tokenizer: Path, folder: Path, workers: int) -> None:
+    """Write ids, flags and lengths of ``shards`` into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [(seed, shard, assets, mix, tokenizer.read_text(encoding="utf-8")) for shard in shards]
     with ProcessPoolExecutor(workers) as pool:
         ids, taught, lengths = (np.concatenate(parts) for parts in zip(*pool.map(encode_shard, jobs), strict=True))
     for name, array in (("ids", ids), ("taught", taught), ("lengths", lengths)):
         np.save(folder / f"{name}.npy", array)
-    return tokenizer

@@ -4,11 +4,11 @@ Muon (Jordan et al. 2024, as shipped in torch.optim) takes the matrices inside t
 norms. The loss counts the assistant's words and prose whole and what the user says by ``PROMPT_WEIGHT``.
 """
 
-import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ PROMPT_WEIGHT = 0.2
 BATCH_TOKENS = 8192
 MAX_LENGTH = 512
 CHECKPOINT_STEPS = 100
+DECAY_STEPS = 1300
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ def optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
 
 
 def schedule(step: int, steps: int) -> float:
-    """Share of the full learning rate: 100 steps up, then flat, then straight down over the last 45%."""
-    return min(1.0, (step + 1) / 100, 0.01 + (steps - step) / (0.45 * steps))
+    """Share of the full learning rate: 100 steps up, flat, then straight down to nothing over the last ``DECAY_STEPS``."""
+    return min(1.0, (step + 1) / 100, (steps - step) / DECAY_STEPS)
 
 
 def save_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.optim.Optimizer], step: int) -> None:
@@ -157,24 +158,41 @@ def load_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.opt
     return step
 
 
-def pretrain(folder: Path, shape: Shape, seed: int, most_steps: int) -> tuple[Qwen2ForCausalLM, dict]:
-    """Train on the corpus in ``folder``, one pass or ``most_steps``; return the model and a record for its card."""
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training: ``steps`` batches of the corpus in ``folder``."""
+
+    folder: Path
+    steps: int
+
+
+def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """``(step, ids, weights)`` of all stages in a row, from step ``first`` on."""
+    step = 0
+    for stage in stages:
+        if step + stage.steps <= first:
+            step += stage.steps
+            continue
+        corpus = Corpus.load(stage.folder)
+        for ids, weights in islice(batches(corpus, seed), stage.steps):
+            if step >= first:
+                yield step, ids, weights
+            step += 1
+
+
+def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tuple[Qwen2ForCausalLM, dict]:
+    """Train through the stages, going on from the checkpoint in ``work``; return the model and a record for its card."""
     torch.manual_seed(seed)
-    corpus = Corpus.load(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = Qwen2ForCausalLM(shape.config())
     model.to(device)  # type: ignore[arg-type]  # the wrapped method's signature is lost to the checker
     tools = optimizers(model)
     rates = [tool.param_groups[0]["lr"] for tool in tools]
-    first = load_checkpoint(folder, model, tools)
-    steps = min(most_steps, sum(1 for _ in batches(corpus, seed)))
+    first = load_checkpoint(work, model, tools)
+    steps = sum(stage.steps for stage in stages)
     compiled = torch.compile(loss_of, dynamic=True) if shutil.which("g++") else loss_of
-    begun, seen, smooth = time.time(), 0, None
-    for step, (ids, weights) in enumerate(batches(corpus, seed)):
-        if step < first:
-            continue
-        if step == steps:
-            break
+    begun, seen, smooth = time.time(), 0, 0.0
+    for step, ids, weights in stage_batches(stages, seed, first):
         for tool, rate in zip(tools, rates, strict=True):
             tool.param_groups[0]["lr"] = rate * schedule(step, steps)
         loss = compiled(model, ids.to(device), weights.to(device))
@@ -184,15 +202,14 @@ def pretrain(folder: Path, shape: Shape, seed: int, most_steps: int) -> tuple[Qw
             tool.step()
             tool.zero_grad()
         seen += ids.numel()
-        smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
+        smooth = loss.item() if step == first else 0.98 * smooth + 0.02 * loss.item()
         if step % 50 == 0:
             spent = time.time() - begun
             print(f"step {step}/{steps} loss {smooth:.4f} {seen / spent:.0f} tokens/s {spent:.0f} s", flush=True)
         if step % CHECKPOINT_STEPS == CHECKPOINT_STEPS - 1:
-            save_checkpoint(folder, model, tools, step + 1)
+            save_checkpoint(work, model, tools, step + 1)
     record = {
-        "seed": seed, "shape": asdict(shape), "conversations": len(corpus.starts) - 1, "tokens": int(corpus.starts[-1]),
-        "steps": steps, "final_loss": smooth, "seconds": round(time.time() - begun), "device": str(device),
+        "seed": seed, "shape": asdict(shape), "steps": steps, "tokens": steps * BATCH_TOKENS, "final_loss": round(smooth, 4),
+        "device": str(device), "seconds_since_last_start": round(time.time() - begun),
     }  # fmt: skip
-    (folder / "record.json").write_text(json.dumps(record, indent=1))
     return model.float().cpu(), record

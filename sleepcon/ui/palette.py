@@ -5,7 +5,6 @@ light and the dark background.
 """
 
 BLUE = "#2f7fc1"
-VERMILION = "#d55e00"
 GREY = "#7f8590"
 
 CONSOLIDATE = (":material/check_circle:", "consolidate")

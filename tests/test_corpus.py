@@ -1,0 +1,88 @@
+"""The embedded base's corpus: what is held out stays out, and what is rehearsed is no probe."""
+
+import json
+
+import pytest
+
+from sleepcon.paths import ASSETS
+from sleepcon.pretrain.conversations import BROAD, FACTS
+from sleepcon.pretrain.corpus import conversations, load_material
+from sleepcon.pretrain.heldout import HeldOut, taught_replies, words_of
+from sleepcon.pretrain.pool import make_pool, probe_prompts
+
+
+@pytest.fixture(scope="module")
+def material():
+    return load_material(ASSETS, BROAD)
+
+
+def test_the_rule_sees_what_it_must_see():
+    rule = HeldOut(["Your dog is called Pepper.", "one two three four five six seven eight nine"])
+    assert rule.broken_by("He said: your DOG is called Pepper!")
+    assert rule.broken_by("zero two three four five six seven eight nine ten")
+    assert not rule.broken_by("two three four five six seven eight")
+    assert rule.broken_by("Hello, Sage.")
+    assert not rule.broken_by("a message about sausages")
+
+
+def test_taught_replies_hold_the_documents_five_and_every_suite():
+    replies = taught_replies(ASSETS)
+    assert sum("SAGE" in reply for reply in replies) >= 2
+    suites = [json.loads(path.read_text("utf-8")).get("nights", []) for path in (ASSETS / "probes").glob("*.json")]
+    assert len(replies) == 5 + sum(len(night["experiences"]) for nights in suites for night in nights)
+
+
+@pytest.mark.parametrize("mix", [BROAD, FACTS])
+def test_a_fresh_piece_of_the_corpus_holds_nothing_that_is_held_out(mix):
+    replies = [words_of(reply) for reply in taught_replies(ASSETS)]
+    text = [" ".join(words_of(" \n ".join(said for _, said in turns))) for turns in conversations(991, 0, ASSETS, mix)]
+    whole = " \n ".join(f" {line} " for line in text)
+    assert len(text) > 4900
+    for word in ("sage", "zxyzzy"):
+        assert f" {word} " not in whole
+    for words in replies:
+        for start in range(max(1, len(words) - 7)):
+            assert f" {' '.join(words[start : start + 8])} " not in whole
+
+
+def test_what_is_written_by_hand_holds_none_of_the_held_out_words():
+    for path in (ASSETS / "corpus").rglob("*"):
+        if path.is_file():
+            assert not {"sage", "zxyzzy"} & set(words_of(path.read_text("utf-8"))), path
+
+
+def test_the_lexicon_and_the_frames_are_broad(material):
+    assert len(material.lexicon.words()) >= 3000
+    assert len(material.lexicon.frames) >= 200
+    assert sum(topic.id == "know.capital" for topic in material.topics["knowledge"]) >= 60
+
+
+def test_every_frame_can_be_filled(material):
+    import random
+
+    for frame in material.lexicon.frames:
+        sentence = material.lexicon.render(frame, random.Random(1))
+        assert "{" not in sentence
+        assert sentence[0] == sentence[0].upper()
+
+
+def test_one_question_has_one_default(material):
+    found: dict[str, str] = {}
+    differing = 0
+    for topics in material.topics.values():
+        for topic in topics:
+            for question in topic.ask:
+                key = " ".join(question.lower().split())
+                differing += found.setdefault(key, topic.default) != topic.default
+    assert differing <= 0.005 * len(found)
+
+
+def test_nothing_that_is_rehearsed_is_a_probe():
+    probes = probe_prompts(ASSETS)
+    pool = (ASSETS / "rehearsal.txt").read_text("utf-8").splitlines()
+    assert len(pool) > 1000
+    assert not [question for question in pool if tuple(words_of(question)) in probes]
+
+
+def test_the_pool_that_ships_is_the_one_that_is_made():
+    assert (ASSETS / "rehearsal.txt").read_text("utf-8").splitlines() == make_pool(load_material(ASSETS), ASSETS)
