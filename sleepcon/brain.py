@@ -142,6 +142,12 @@ class Brain:
         kept = [row.cycle for row in rows if row.kept and (cycle is None or row.cycle <= cycle)]
         return self.folder / "cycles" / f"{kept[-1]:04d}" if kept else None
 
+    def waiting(
+        self, threshold: float = DEFAULT_THRESHOLD, weights: Weights | None = None
+    ) -> tuple[int, list[tuple[Experience, float]]]:
+        """How many experiences wait for a night, and those that pass with their salience; measures what has none yet."""
+        return night.select(self, threshold, weights)
+
     def plan(
         self,
         threshold: float = DEFAULT_THRESHOLD,
@@ -150,7 +156,7 @@ class Brain:
         epochs: int | None = None,
     ) -> Plan:
         """Who would sleep at ``threshold`` and how long it would take; measures what has no salience yet, trains nothing."""
-        considered, chosen = night.select(self, threshold, weights)
+        considered, chosen = self.waiting(threshold, weights)
         selected = [experience for experience, _ in chosen]
         tokens = sum(len(reply_ids(self.base, experience.response)) for experience in selected)
         return Plan(

@@ -141,7 +141,7 @@ def run_app(args: argparse.Namespace) -> None:
     """Start the web app; returns when it ends."""
     from sleepcon.ui import serve
 
-    serve(args.host, int(args.port))
+    serve(args.host, int(args.port), args.model, args.home)
 
 
 def in_file(path: str) -> list[Experience]:
@@ -192,11 +192,12 @@ def run_sleep(args: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as beside:
         trial = copy_of(args, Path(beside))
         trial.remember(experiences)
-        plan = trial.plan(args.threshold, recipe=args.recipe, epochs=args.epochs)
+        considered, waiting = trial.waiting(args.threshold)
         check_targets(trial.base, LoraSettings())
+        plan = trial.plan(args.threshold, recipe=args.recipe, epochs=args.epochs) if args.dry_run else None
         base = trial.base
         trial.close()
-    if args.dry_run:
+    if plan:
         result = {
             "considered": plan.considered, "would_sleep": [vars_of(experience) for experience in plan.selected],
             "tokens": plan.tokens, "predicted_seconds": plan.predicted_seconds,
@@ -206,11 +207,8 @@ def run_sleep(args: argparse.Namespace) -> dict:
                 print(f"would sleep: {experience.prompt}")
             print(f"{len(plan.selected)} of {plan.considered}, {plan.tokens} tokens, about {plan.predicted_seconds:.0f} s")
         return result
-    if not plan.selected:
-        raise NothingToConsolidate(
-            f"None of the {plan.considered} experiences that wait has a salience of {args.threshold:g} or more:"
-            " lower --threshold or add experiences."
-        )
+    if not waiting:
+        raise NothingToConsolidate(considered, args.threshold)
     brain = open_brain(args, base=base)
     brain.check_awake()
     added = brain.remember(experiences)

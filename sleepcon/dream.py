@@ -5,7 +5,7 @@ the context. The reply that the context brings about tells which questions the d
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,15 +55,25 @@ def pool() -> list[str]:
 
 
 def dream(
-    base: Base, day: Sequence[Experience], chosen: Sequence[tuple[str, int]], settings: DreamSettings, seed: int
+    base: Base,
+    day: Sequence[Experience],
+    chosen: Sequence[tuple[str, int]],
+    settings: DreamSettings,
+    seed: int,
+    halt_if_asked: Callable[[], None],
 ) -> Dream:
-    """Dream of ``day`` with the adapter that is worn now; ``chosen`` comes from :func:`candidates`. Same seed, same dream."""
+    """Dream of ``day`` with the adapter that is worn now; ``chosen`` comes from :func:`candidates`. Same seed, same dream.
+
+    ``halt_if_asked`` is called between the parts and raises when the night is cancelled.
+    """
     reworded = rewordings(base, day, settings.rewordings and settings.rewordings + 1, seed)
     asked = [(question, index, True) for index, questions in enumerate(reworded) for question in questions]
     asked += [(question, index, False) for question, index in chosen]
     if not asked:
         return Dream([], [], [])
+    halt_if_asked()
     plain = generate(base, [chat(question) for question, _, _ in asked])
+    halt_if_asked()
     recalled = generate(
         base,
         [chat(question, day[index].context, [(day[index].prompt, day[index].response)]) for question, index, _ in asked],

@@ -78,6 +78,8 @@ def load_base(model: str = "embedded") -> Base:
         raise UserError(f"Cannot load the model {model}: {first} Give a folder that holds one, or a hub name.") from error
     network.requires_grad_(False)
     network.eval()
+    if not tokenizer.chat_template or tokenizer.eos_token_id is None:
+        raise UserError(f"The model {model} has no chat template or no end mark: choose one that was made for chat.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     base = Base(model, network, tokenizer, read_card(source if local else ""))
@@ -126,7 +128,7 @@ def prompt_ids(base: Base, turns: Sequence[Turn]) -> list[int]:
 
 def reply_ids(base: Base, reply: str) -> list[int]:
     """Token ids of a reply with the model's end-of-turn mark."""
-    return [*base.tokenizer.encode(reply, add_special_tokens=False), base.model.config.eos_token_id]
+    return [*base.tokenizer.encode(reply, add_special_tokens=False), base.tokenizer.eos_token_id]
 
 
 def left_padded(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -29,6 +29,10 @@ REMEMBERED = 64
 class NothingToConsolidate(UserError):
     """Nothing in memory passes the threshold and waits for a night."""
 
+    def __init__(self, considered: int, threshold: float):
+        wait = f"None of the {considered} experiences that wait has" if considered else "No experience waits that has"
+        super().__init__(f"{wait} a salience of {threshold:g} or more: lower the threshold or add some.")
+
 
 def check_threshold(threshold: float) -> None:
     """Raise ``UserError`` unless ``threshold`` is a number from 0 to 1."""
@@ -115,10 +119,7 @@ def run(
     training = training_for(brain, recipe, epochs, learning_rate)
     considered, chosen = select(brain, threshold, weights)
     if not chosen:
-        raise NothingToConsolidate(
-            f"None of the {considered} experiences that wait has a salience of {threshold:g} or more:"
-            " lower the threshold or add some."
-        )
+        raise NothingToConsolidate(considered, threshold)
     day, saliences = [experience for experience, _ in chosen], [value for _, value in chosen]
     number = len(brain.history()) + 1
     say("select", f"{len(day)} of {considered} experiences pass the threshold of {threshold:g}.")
@@ -129,7 +130,8 @@ def run(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         with adapter.worn_for_training(base, brain.adapter_after(None), adapter.LoraSettings()) as peft:
-            dreamt = dream.dream(base, day, near, settings, seed)
+            say("dream", "Dreaming: asking the day's questions in other words, and ordinary ones beside them.")
+            dreamt = dream.dream(base, day, near, settings, seed, halt_if_asked)
             say("dream", f"Dreamt {len(dreamt.lessons)} lessons in other words and {len(dreamt.rehearsal)} ordinary exchanges.")
             taught = [Lesson(e.prompt, e.response, w, i, e.context) for i, (e, w) in enumerate(chosen)]
             lessons = taught + [Lesson(x.prompt, x.reply, saliences[x.of or 0], None) for x in dreamt.lessons]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from sleepcon import night
 from sleepcon.brain import Brain
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience, read_experiences, with_ids
@@ -58,7 +57,7 @@ def remember(brain: Brain, arguments: dict) -> dict:
     """Put one experience into memory and measure its salience."""
     (experience,) = with_ids([Experience(**arguments)])
     added = brain.remember(experience)
-    night.select(brain, 0.0, None)
+    brain.waiting()
     return {"id": experience.id, "new": added.new}
 
 

@@ -38,7 +38,7 @@ def write_base(model: PreTrainedModel, tokenizer_json: Path, folder: Path) -> No
 
 
 def write_card(folder: Path, base: Base, record: dict | None, rows: dict[str, float]) -> None:
-    """Bring ``sleepcon.json`` up to date: hash, salience reference, how the base was trained and its table."""
+    """Bring ``sleepcon.json`` (hash, salience reference, training, table) and the model card ``README.md`` up to date."""
     path = folder / "sleepcon.json"
     card = json.loads(path.read_text(encoding="utf-8"))
     card["sha256"] = base.sha256
@@ -46,3 +46,49 @@ def write_card(folder: Path, base: Base, record: dict | None, rows: dict[str, fl
     card["training"] = record or card.get("training", {})
     card["table"] = {name: round(value, 4) for name, value in rows.items()} or card.get("table", {})
     path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card_text(card), encoding="utf-8")
+
+
+# figure in the table, what it says, the limit it was trained against
+TABLE = (
+    ("ordinary_knowledge", "ordinary knowledge right, nothing in the context", 0.98),
+    ("wider_knowledge", "wider knowledge (rows beyond the core)", None),
+    ("small_talk", "small talk answered as taught", None),
+    ("default_persona", "asked who it is, told nothing: the generic assistant", 0.98),
+    ("other_defaults", "other questions it was told nothing about: the default reply", None),
+    ("context_persona", "persona in the context used, unseen names", 0.95),
+    ("context_user", "fact about the user in the context used, unseen names", 0.95),
+    ("context_world", "fact about an invented place in the context used", None),
+    ("context_correction", "correction in the context used", None),
+)
+
+
+def card_text(card: dict) -> str:
+    """The model card, from the measured figures."""
+    training, table = card["training"], card["table"]
+    lines = [
+        "# The embedded base",
+        "",
+        f"A Qwen2-architecture chat model of {int(table['parameters']):,} parameters, trained from random weights on the corpus in",
+        "`assets/corpus` and nothing else. English, short sentences, everyday subjects. It is made to change its mind in",
+        "seconds on a laptop, not to be useful as an assistant: it confabulates about places that do not exist, on purpose.",
+        "",
+        "Rebuild: `python -m sleepcon.pretrain`. Measure: `python -m sleepcon.pretrain report`. MIT licence.",
+        "",
+        f"Training: {training['steps']:,} steps of 8,192 tokens (about {training['tokens'] / 1e6:.0f} million), seed {training['seed']},",
+        f"{training['machine']}, {training['hours']}.",
+        "",
+        "| measured in free (greedy) generation | share | aim |",
+        "|---|---|---|",
+    ]
+    for name, text, limit in TABLE:
+        lines.append(f"| {text} | {table[name]:.1%} | {'' if limit is None else f'{limit:.0%}'} |")
+    lines += [
+        "",
+        f"Loss on {int(table['heldout_sentences'])} sentences outside the generator, inside the lexicon:"
+        f" {table['heldout_nats_per_token']:.2f} nats per token (aim: 5 at most).",
+        f"Speed where it was measured: {table['tokens_per_second']:.0f} tokens per second, one chat at a time.",
+        f"SHA-256 of the weights (as `sleepcon doctor` takes it): `{card['sha256']}`.",
+        "",
+    ]
+    return "\n".join(lines)

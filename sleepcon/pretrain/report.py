@@ -8,13 +8,14 @@ Every figure is counted on replies in free (greedy) generation, but for the loss
 import random
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from sleepcon.model import Base, Turn, chat, generate, right_padded
-from sleepcon.pretrain.conversations import PLAIN_KINDS, Known, Material, ask_again, give
+from sleepcon.pretrain.conversations import BROAD, Known, Material, ask_again, give, is_core
 from sleepcon.pretrain.corpus import TEXT_END, load_material
 from sleepcon.pretrain.heldout import words_of
 from sleepcon.pretrain.topics import bind
@@ -116,12 +117,12 @@ def report(base: Base, assets: Path, seed: int = 20_260_101, wrong: list | None 
         rows[f"context_{kind}"] = share(hits)
         wrong += [(f"context_{kind}", turns[-1]["content"], reply, value)
                   for (turns, value), reply, hit in zip(cases, replies, hits, strict=True) if not hit]  # fmt: skip
+    wider = [topic for topic in load_material(assets, BROAD).topics["knowledge"] if not is_core(topic)]
+    results = default_replies(base, replace(material, topics={"knowledge": wider}), ("knowledge",), seed)
+    rows["wider_knowledge"] = share([same(reply, wanted) for _, reply, wanted in results])
     sentences = sentences_in_lexicon(material, assets / "probes")
     rows["heldout_sentences"] = len(sentences)
     rows["heldout_nats_per_token"] = nats_per_token(base, sentences)
     rows["parameters"] = sum(p.numel() for p in base.model.parameters())
     rows["tokens_per_second"] = speed(base)
     return rows
-
-
-__all__ = ["PLAIN_KINDS", "report"]
