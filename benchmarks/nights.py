@@ -68,7 +68,8 @@ def facts(cycle) -> dict:
     return {
         "consolidated": cycle.consolidated, "average_salience": cycle.average_salience, "kept": cycle.kept,
         "base_same": cycle.base_sha256_before == cycle.base_sha256_after, "training_seconds": cycle.training_seconds,
-        "seconds": cycle.seconds, "loss_before": cycle.loss_before, "loss_after": cycle.loss_after,
+        "seconds": cycle.seconds, "loss_before": cycle.loss_before, "loss_after": cycle.loss_after, "learned_in_the_night": cycle.checks[0]["value"],
+        "checks": {check["name"]: round(check["value"], 3) for check in cycle.checks},
     }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Dreaming: the day in new words, and what must not change, both made by the brain itself before it trains.
 
-Each lesson of the day is asked again in other words and beside questions from a pool, with that one exchange still in
-the context. The reply that the context brings about tells which questions the day has changed.
+Each lesson of the day is asked again in other words, and beside questions from a pool, with that one exchange still in
+the context. What the context does to the reply tells which questions the day has changed.
 """
 
 import random
@@ -12,12 +12,15 @@ import torch
 
 from sleepcon.experience import Experience
 from sleepcon.metrics import token_f1
-from sleepcon.model import Base, chat, embed, generate, sample
+from sleepcon.model import Base, Turn, chat, embed, generate, sample, score_replies
 from sleepcon.paths import ASSETS
 
 REWORD = "Say this another way:"
+TEMPERATURE = 0.7
 RESEMBLES = 0.6
-"""Token F1 from which a reply counts as the taught one in a dream."""
+"""Token F1 from which a reply counts as the taught one already: nothing to dream of."""
+ANOTHER_SUBJECT = -10.0
+"""Nats that a token of the taught reply must have lost for the question to count as one about something else."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +77,52 @@ def dream(
     halt_if_asked()
     plain = generate(base, [chat(question) for question, _, _ in asked])
     halt_if_asked()
-    recalled = generate(
-        base,
-        [chat(question, day[index].context, [(day[index].prompt, day[index].response)]) for question, index, _ in asked],
-    )
+    cases = [(question, day[index], reply) for (question, index, _), reply in zip(asked, plain, strict=True)]
+    pulls = pulls_of_context(base, cases)
     lessons, rehearsal, probes = [], [], []
     held_back: set[int] = set()
-    for (question, index, own), before, after in zip(asked, plain, recalled, strict=True):
-        taught = day[index].response
-        if token_f1(after, taught) >= RESEMBLES and token_f1(before, taught) < RESEMBLES:
-            lesson = Lesson(question, taught if own else after, 1.0, index)
-            if own and index not in held_back:
-                held_back.add(index)
-                probes.append(lesson)
-            else:
-                lessons.append(lesson)
-        elif after == before:
-            rehearsal.append(Lesson(question, before, 1.0))
+    for (question, index, own), reply, pull in zip(asked, plain, pulls, strict=True):
+        if own and pull.towards > 0 and token_f1(reply, day[index].response) < RESEMBLES:
+            kept_back = index not in held_back
+            (probes if kept_back else lessons).append(Lesson(question, day[index].response, 1.0, index))
+            held_back.add(index)
+        elif not own and (pull.towards < 0 or pull.worst < ANOTHER_SUBJECT):
+            rehearsal.append(Lesson(question, reply, 1.0))
     return Dream(lessons, rehearsal, probes)
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What an experience in the context does to a question's reply.
+
+    ``towards``: where the taught reply and the one given without context part, the logarithm of how much likelier the
+    taught one goes on (above 0: the context has changed the answer). ``worst``: of the taught reply's tokens, the one that
+    lost most against the same reply to its own question (nats): far below 0, it is about another subject.
+    """
+
+    towards: float
+    worst: float
+
+
+def pulls_of_context(base: Base, cases: Sequence[tuple[str, Experience, str]]) -> list[Pull]:
+    """The pull on each ``(question, experience, reply without context)``; two forward passes, nothing is generated."""
+
+    def recalled(question: str, experience: Experience) -> list[Turn]:
+        return chat(question, experience.context, [(experience.prompt, experience.response)])
+
+    taught = score_replies(base, [(recalled(question, one), one.response) for question, one, _ in cases])
+    plain = score_replies(base, [(recalled(question, one), reply) for question, one, reply in cases])
+    own = {(one.prompt, one.response): one for _, one, _ in cases}
+    scores = score_replies(base, [(recalled(one.prompt, one), one.response) for one in own.values()])
+    again = dict(zip(own, scores, strict=True))
+    pulls = []
+    for (_, one, _), said, other in zip(cases, taught, plain, strict=True):
+        pairs = zip(said.tokens, other.tokens, strict=False)
+        fork = next((place for place, (left, right) in enumerate(pairs) if left != right), None)
+        towards = 0.0 if fork is None else said.logprobs[fork] - other.logprobs[fork]
+        reference = again[one.prompt, one.response].logprobs
+        pulls.append(Pull(towards, min(now - then for now, then in zip(said.logprobs, reference, strict=True))))
+    return pulls
 
 
 def rewordings(base: Base, day: Sequence[Experience], count: int, seed: int) -> list[list[str]]:
@@ -99,7 +130,7 @@ def rewordings(base: Base, day: Sequence[Experience], count: int, seed: int) -> 
     if not count:
         return [[] for _ in day]
     chats = [chat(f"{REWORD} {experience.prompt}") for experience in day for _ in range(2 * count)]
-    texts = sample(base, chats, seed, max_tokens=32)
+    texts = sample(base, chats, seed, max_tokens=32, temperature=TEMPERATURE)
     found = []
     for index, experience in enumerate(day):
         kept: list[str] = []

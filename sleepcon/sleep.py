@@ -26,12 +26,16 @@ from sleepcon.model import Base, chat, prompt_ids, reply_ids, right_padded
 RECIPES = ("default", "document")
 DOCUMENT_LEARNING_RATE, DOCUMENT_EPOCHS = 1e-5, 2
 IGNORED = -100
+WARM_UP = 8
+"""Steps over which the learning rate rises: B starts at zero, and the first steps of Adam are its largest."""
 FINAL_RATE = 0.1
 """Share of the learning rate that is left at the last step of the cosine."""
 
 
-BATCH, DREAMT, REHEARSED = 16, 6, 10
+BATCH, DREAMT, REHEARSED = 16, 6, 24
 """Rows of a step at most: of the day, of its dreamt rewordings, and of what is rehearsed."""
+B_RATIO = 4.0
+"""How much faster B learns than A."""
 SHARES = 32
 """The gradient's share is measured for so many experiences at most: each costs a backward pass."""
 LEAST_WEIGHT = 1e-6
@@ -112,19 +116,28 @@ def padded(rows: Sequence[tuple[list[int], list[int]]], pad: int, device: torch.
     return Batch(ids.to(device), mask.to(device), labels.to(device))
 
 
-def row_losses(base: Base, batch: Batch) -> torch.Tensor:
-    """Mean cross-entropy of each row's labelled tokens, in nats per token, shape (rows,).
+def reply_logits(base: Base, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits at the labelled places of all rows, shape (places, vocabulary), and the row of each place, shape (places,).
 
     The vocabulary is only multiplied out where there is a label: most of a forward pass's memory is saved.
     """
     hidden = base.model.get_decoder()(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state[:, :-1]
+    places = batch.labels[:, 1:] != IGNORED
+    return base.model.get_output_embeddings()(hidden[places]).float(), places.nonzero()[:, 0]
+
+
+def mean_by_row(values: torch.Tensor, rows: torch.Tensor, count: int) -> torch.Tensor:
+    """Mean of ``values`` over the places of each row, shape (count,)."""
+    sums = torch.zeros(count, device=values.device).index_add(0, rows, values)
+    return sums / torch.bincount(rows, minlength=count).clamp_min(1)
+
+
+def row_losses(base: Base, batch: Batch) -> torch.Tensor:
+    """Mean cross-entropy of each row's labelled tokens, in nats per token, shape (rows,)."""
+    logits, rows = reply_logits(base, batch)
     wanted = batch.labels[:, 1:]
-    places = wanted != IGNORED
-    logits = base.model.get_output_embeddings()(hidden[places]).float()
-    losses = F.cross_entropy(logits, wanted[places], reduction="none")
-    rows = places.nonzero()[:, 0]
-    sums = torch.zeros(len(wanted), device=losses.device).index_add(0, rows, losses)
-    return sums / places.sum(1)
+    losses = F.cross_entropy(logits, wanted[wanted != IGNORED], reduction="none")
+    return mean_by_row(losses, rows, len(wanted))
 
 
 @torch.inference_mode()
@@ -136,6 +149,18 @@ def lesson_losses(base: Base, lessons: Sequence[Lesson], whole: bool = False) ->
         batch = padded(rows[start : start + 32], base.tokenizer.pad_token_id, base.model.device)
         losses += row_losses(base, batch).tolist()
     return losses
+
+
+@torch.inference_mode()
+def reply_logprobs(base: Base, rows: Sequence[tuple[list[int], list[int]]]) -> list[torch.Tensor]:
+    """For each row the brain's log-probabilities at its labelled places, shape (places, vocabulary), in half precision."""
+    found: list[torch.Tensor] = []
+    for start in range(0, len(rows), 32):
+        part = padded(rows[start : start + 32], base.tokenizer.pad_token_id, base.model.device)
+        logits, places = reply_logits(base, part)
+        sizes = torch.bincount(places, minlength=len(part.ids)).tolist()
+        found += F.log_softmax(logits, -1).half().split(sizes)
+    return [one.clone() for one in found]
 
 
 def weighted_mean(losses: Sequence[float], weights: Sequence[float]) -> float:
@@ -165,11 +190,11 @@ def order_of_steps(own: int, dreamt: int, rehearsed: int, training: Training, se
 
 
 def rate_at(step: int, steps: int, training: Training) -> float:
-    """Learning rate of a step: constant in the document's recipe, else a cosine from 1 down to ``FINAL_RATE``."""
+    """Learning rate of a step: constant in the document's recipe, else up in ``WARM_UP`` steps under a cosine down."""
     if training.recipe == "document":
         return training.learning_rate
     turn = 0.5 * (1 + math.cos(math.pi * step / max(1, steps - 1)))
-    return training.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * turn)
+    return training.learning_rate * min(1.0, (step + 1) / WARM_UP) * (FINAL_RATE + (1 - FINAL_RATE) * turn)
 
 
 def check_finite(*values: float) -> None:
@@ -192,6 +217,21 @@ def gradient_shares(base: Base, rows: list, weights: Sequence[float], parameters
     return [norm / total if total else 0.0 for norm in norms]
 
 
+def optimizer_for(base: Base, training: Training) -> torch.optim.AdamW:
+    """AdamW on what may learn; ``ratio`` of each group scales its learning rate.
+
+    Default: B learns ``B_RATIO`` times as fast as A (LoRA+, Hayou, Ghosh and Yu 2024), for B starts from zero and is small.
+    """
+    named = [(name, parameter) for name, parameter in base.model.named_parameters() if parameter.requires_grad]
+    if training.recipe == "document":
+        return torch.optim.AdamW([{"params": [parameter for _, parameter in named], "ratio": 1.0}], weight_decay=0.01)
+    groups = [
+        {"params": [parameter for name, parameter in named if part in name], "ratio": ratio}
+        for part, ratio in (("lora_A", 1.0), ("lora_B", B_RATIO))
+    ]
+    return torch.optim.AdamW(groups, weight_decay=0.0)
+
+
 def train(
     base: Base,
     taught: Sequence[Lesson],
@@ -205,8 +245,8 @@ def train(
 
     Of ``taught``, the day's own lessons come first, then the dreamt ones.
 
-    Default loss of a step: sum(w l) / sum(w) over its taught rows, plus ``rehearsal_weight`` times the mean over its
-    rehearsed rows. Document: w l of one row.
+    Default loss of a step: sum(w l) / sum(w) over its taught rows, plus ``rehearsal_weight`` times the mean divergence
+    KL(before || now) at the reply tokens of its rehearsed rows. Document: w l of one row.
     """
     began = time.perf_counter()
     whole = training.recipe == "document"
@@ -214,9 +254,10 @@ def train(
     rows, other_rows = rows_of(base, taught, whole), rows_of(base, rehearsed, False)
     weights = torch.tensor([lesson.weight for lesson in taught], device=device)
     parameters = [parameter for parameter in base.model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=training.learning_rate, weight_decay=0.01 if whole else 0.0)
+    optimizer = optimizer_for(base, training)
     owners = [index for index, lesson in enumerate(taught) if lesson.of is not None]
     shares = gradient_shares(base, [rows[i] for i in owners[:SHARES]], [taught[i].weight for i in owners[:SHARES]], parameters)
+    before = reply_logprobs(base, other_rows)
     torch.manual_seed(seed)
     base.model.train()
     curve: list[float] = []
@@ -224,15 +265,20 @@ def train(
     for number, (own, others) in enumerate(steps):
         if should_stop():
             raise Stopped()
-        optimizer.param_groups[0]["lr"] = rate_at(number, len(steps), training)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(number, len(steps), training) * group["ratio"]
         batch = padded([rows[i] for i in own] + [other_rows[i] for i in others], pad, device)
-        losses = row_losses(base, batch)
-        mine, theirs = losses[: len(own)], losses[len(own) :]
+        logits, places = reply_logits(base, batch)
+        first = int((places < len(own)).sum())  # the rehearsed rows' places come after those of the taught
+        wanted = torch.cat([batch.labels[row, 1:][batch.labels[row, 1:] != IGNORED] for row in range(len(own))])
+        mine = mean_by_row(F.cross_entropy(logits[:first], wanted, reduction="none"), places[:first], len(own))
         parts = weights[own].clamp_min(LEAST_WEIGHT)
         mean = (mine * parts).sum() / parts.sum()
         loss = mine[0] * weights[own[0]] if whole else mean
         if others:
-            loss = loss + training.rehearsal_weight * theirs.mean()
+            target = torch.cat([before[i] for i in others]).float()
+            drift = F.kl_div(F.log_softmax(logits[first:], -1), target, reduction="none", log_target=True).sum(-1)
+            loss = loss + training.rehearsal_weight * drift.mean()
         loss.backward()
         norm = math.sqrt(sum(float(p.grad.square().sum()) for p in parameters if p.grad is not None))
         check_finite(float(mean.detach()), norm)

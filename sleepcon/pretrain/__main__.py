@@ -56,6 +56,7 @@ def main() -> None:
         model, record = pretrain(args.work, stages, shape, args.seed)
         write_base(model, tokenizer, EMBEDDED)
         record["machine"] = f"{platform.machine()}, {args.threads} threads"
+        record["hours"] = f"{record['seconds_since_last_start'] / 3600:.1f} h since its last start"
     base = load_base(args.base)
     wrong: list = []
     rows = report(base, ASSETS, wrong=wrong)

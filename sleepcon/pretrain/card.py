@@ -17,8 +17,12 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-# What the default recipe uses on this base; measured in benchmarks/dose.py.
-DOSE = {"learning_rate": 1.5e-2, "epochs": 40}
+# What the default recipe uses on this base; benchmarks/nights.py measures what it teaches and what it spares.
+SETTINGS = {
+    "dose": {"learning_rate": 6e-3, "epochs": 80},
+    "dream": {"rewordings": 4, "near": 6, "far": 200},
+    "rehearsal_weight": 4.0,
+}
 
 
 def write_base(model: PreTrainedModel, tokenizer_json: Path, folder: Path) -> None:
@@ -34,7 +38,7 @@ def write_base(model: PreTrainedModel, tokenizer_json: Path, folder: Path) -> No
     tokenizer.save_pretrained(folder)
     model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     model.save_pretrained(folder)
-    (folder / "sleepcon.json").write_text(json.dumps({"dose": DOSE}, indent=1) + "\n", encoding="utf-8")
+    (folder / "sleepcon.json").write_text(json.dumps(SETTINGS, indent=1) + "\n", encoding="utf-8")
 
 
 def write_card(folder: Path, base: Base, record: dict | None, rows: dict[str, float]) -> None:
@@ -69,14 +73,14 @@ def card_text(card: dict) -> str:
     lines = [
         "# The embedded base",
         "",
-        f"A Qwen2-architecture chat model of {int(table['parameters']):,} parameters, trained from random weights on the corpus in",
-        "`assets/corpus` and nothing else. English, short sentences, everyday subjects. It is made to change its mind in",
-        "seconds on a laptop, not to be useful as an assistant: it confabulates about places that do not exist, on purpose.",
+        f"A Qwen2-architecture chat model of {int(table['parameters']):,} parameters, trained from random weights on the",
+        "corpus in `assets/corpus` and nothing else. English, short sentences, everyday subjects. It is made to change its",
+        "mind in seconds on a laptop, not to be useful as an assistant: it confabulates about unknown places, on purpose.",
         "",
         "Rebuild: `python -m sleepcon.pretrain`. Measure: `python -m sleepcon.pretrain report`. MIT licence.",
         "",
-        f"Training: {training['steps']:,} steps of 8,192 tokens (about {training['tokens'] / 1e6:.0f} million), seed {training['seed']},",
-        f"{training['machine']}, {training['hours']}.",
+        f"Training: {training['steps']:,} steps of 8,192 tokens (about {training['tokens'] / 1e6:.0f} million),",
+        f"seed {training['seed']}, {training['machine']}, {training['hours']}.",
         "",
         "| measured in free (greedy) generation | share | aim |",
         "|---|---|---|",
