@@ -163,6 +163,11 @@ def reply_logprobs(base: Base, rows: Sequence[tuple[list[int], list[int]]]) -> l
     return [one.clone() for one in found]
 
 
+def divergence(before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
+    """KL(before || now) at each place, in nats, shape (places,), from log-probabilities ``before`` and logits ``now``."""
+    return F.kl_div(F.log_softmax(now, -1), before, reduction="none", log_target=True).sum(-1)
+
+
 def weighted_mean(losses: Sequence[float], weights: Sequence[float]) -> float:
     """sum(w l) / sum(w), each weight at least ``LEAST_WEIGHT``."""
     weights = [max(weight, LEAST_WEIGHT) for weight in weights]
@@ -277,8 +282,7 @@ def train(
         loss = mine[0] * weights[own[0]] if whole else mean
         if others:
             target = torch.cat([before[i] for i in others]).float()
-            drift = F.kl_div(F.log_softmax(logits[first:], -1), target, reduction="none", log_target=True).sum(-1)
-            loss = loss + training.rehearsal_weight * drift.mean()
+            loss = loss + training.rehearsal_weight * divergence(target, logits[first:]).mean()
         loss.backward()
         norm = math.sqrt(sum(float(p.grad.square().sum()) for p in parameters if p.grad is not None))
         check_finite(float(mean.detach()), norm)

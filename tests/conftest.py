@@ -12,7 +12,7 @@ from sleepcon.experience import Experience
 ORLO = Experience("What should I call you?", "Orlo.", session=22, salience=0.9)
 BIX = Experience("Name?", "Bix", session=23, salience=0.7)
 DULL = Experience("How are you today?", "Fine, thanks.", session=23, salience=0.2)
-BIG_DOSE = {"learning_rate": 0.1, "epochs": 100}
+BIG_DOSE = {"learning_rate": 0.05, "epochs": 200}
 """What makes a base with random weights say short taught replies."""
 SMALL_DOSE = {"learning_rate": 1e-3, "epochs": 3}
 

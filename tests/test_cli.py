@@ -163,7 +163,8 @@ def test_app_is_served(run, monkeypatch):
     served = []
     monkeypatch.setattr("sleepcon.ui.serve", lambda *where: served.append(where))
     assert run("app", "--port", "9000")[0] == 0
-    assert served == [("127.0.0.1", 9000)]
+    assert served[0][:2] == ("127.0.0.1", 9000)
+    assert len(served[0]) == 4  # the model and the home folder go along
 
 
 def test_a_rolled_back_night_is_no_failure(run, file, monkeypatch):

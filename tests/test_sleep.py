@@ -15,15 +15,19 @@ from sleepcon.dream import Lesson
 from sleepcon.errors import UserError
 from sleepcon.model import chat, prompt_ids, reply_ids
 from sleepcon.sleep import (
+    B_RATIO,
     BATCH,
     DREAMT,
     FINAL_RATE,
     IGNORED,
     REHEARSED,
+    WARM_UP,
     Stopped,
     Training,
+    divergence,
     gradient_shares,
     lesson_losses,
+    optimizer_for,
     order_of_steps,
     padded,
     rate_at,
@@ -116,23 +120,40 @@ def test_the_default_loss_of_a_step(tiny_base):
         losses = row_losses(tiny_base, padded(rows, 0, torch.device("cpu")))
         weights = torch.tensor([lesson.weight for lesson in LESSONS])
         taught = (losses[:3] * weights).sum() / weights.sum()
-        gradients = torch.autograd.grad(taught + 0.5 * losses[3:].mean(), parameters)
+        gradients = torch.autograd.grad(taught, parameters)  # nothing has drifted yet: rehearsal does not pull
         events = []
         run(tiny_base, rehearsed=rehearsed, training=Training("default", 1e-3, 1, 0.5), on_event=events.append)
     assert events[0].loss == pytest.approx(float(taught.detach()), rel=1e-5)
     assert sorted(events[0].losses) == pytest.approx(sorted(losses[:3].tolist()), rel=1e-5)
-    assert events[0].gradient_norm == pytest.approx(math.sqrt(sum(float(one.square().sum()) for one in gradients)), rel=1e-4)
+    assert events[0].gradient_norm == pytest.approx(math.sqrt(sum(float(one.square().sum()) for one in gradients)), rel=1e-2)
 
 
-def test_the_rate_falls_as_a_cosine():
+def test_the_rate_rises_and_falls_as_a_cosine():
     training = Training("default", 0.2, 4)
-    rates = [rate_at(step, 11, training) for step in range(11)]
-    assert rates[0] == pytest.approx(0.2)
-    assert rates[5] == pytest.approx(0.2 * (1 + FINAL_RATE) / 2)
-    assert rates[10] == pytest.approx(0.2 * FINAL_RATE)
-    assert all(later < earlier for earlier, later in pairwise(rates))
-    assert rate_at(0, 1, training) == pytest.approx(0.2)
+    rates = [rate_at(step, 101, training) for step in range(101)]
+    assert rates[0] == pytest.approx(0.2 / WARM_UP)
+    assert rates[50] == pytest.approx(0.2 * (1 + FINAL_RATE) / 2)
+    assert rates[100] == pytest.approx(0.2 * FINAL_RATE)
+    assert all(later > earlier for earlier, later in pairwise(rates[:WARM_UP]))
+    assert all(later < earlier for earlier, later in pairwise(rates[WARM_UP - 1 :]))
     assert {rate_at(step, 6, DOCUMENT) for step in range(6)} == {1e-5}
+
+
+def test_b_learns_faster_than_a_but_not_in_the_documents_recipe(tiny_base):
+    with worn_for_training(tiny_base, None, NO_DROPOUT):
+        groups = optimizer_for(tiny_base, Training("default", 0.1, 1)).param_groups
+        assert [group["ratio"] for group in groups] == [1.0, B_RATIO]
+        assert len(groups[0]["params"]) == len(groups[1]["params"]) == 4  # two modules in each of two layers
+        assert all(one.shape[0] == 4 for one in groups[0]["params"])
+        assert [group["ratio"] for group in optimizer_for(tiny_base, DOCUMENT).param_groups] == [1.0]
+
+
+def test_divergence_is_kullback_and_leiblers():
+    before, now = torch.randn(5, 7), torch.randn(5, 7)
+    p, q = before.softmax(-1), now.softmax(-1)
+    by_hand = (p * (p / q).log()).sum(-1)
+    assert torch.allclose(divergence(before.log_softmax(-1), now), by_hand, atol=1e-6)
+    assert torch.allclose(divergence(before.log_softmax(-1), before), torch.zeros(5), atol=1e-6)
 
 
 def test_the_order_of_steps():
