@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sleepcon.brain import Brain
 from sleepcon.experience import read_experiences
+from sleepcon.ledger import Cycle
 from sleepcon.metrics import holds, same_words
 from sleepcon.model import Base, load_base
 from sleepcon.paths import DOCUMENT, PROBES
@@ -63,14 +64,19 @@ def document(base: Base, seed: int) -> dict:
     return tally.shares() | facts(cycle)
 
 
-def facts(cycle) -> dict:
+def facts(cycle: Cycle) -> dict:
     """What the ledger says of a night, in short."""
     return {
-        "consolidated": cycle.consolidated, "average_salience": cycle.average_salience, "kept": cycle.kept,
-        "base_same": cycle.base_sha256_before == cycle.base_sha256_after, "training_seconds": cycle.training_seconds,
-        "seconds": cycle.seconds, "loss_before": cycle.loss_before, "loss_after": cycle.loss_after, "learned_in_the_night": cycle.checks[0]["value"],
+        "consolidated": cycle.consolidated,
+        "average_salience": cycle.average_salience,
+        "kept": cycle.kept,
+        "base_same": cycle.base_sha256_before == cycle.base_sha256_after,
+        "training_seconds": cycle.training_seconds,
+        "seconds": cycle.seconds,
+        "loss_before": cycle.loss_before,
+        "loss_after": cycle.loss_after,
         "checks": {check["name"]: round(check["value"], 3) for check in cycle.checks},
-    }  # fmt: skip
+    }
 
 
 def own(base: Base, seed: int, suite: Path) -> dict:

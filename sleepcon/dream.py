@@ -79,7 +79,9 @@ def dream(
     halt_if_asked()
     cases = [(question, day[index], reply) for (question, index, _), reply in zip(asked, plain, strict=True)]
     pulls = pulls_of_context(base, cases)
-    lessons, rehearsal, probes = [], [], []
+    lessons: list[Lesson] = []
+    rehearsal: list[Lesson] = []
+    probes: list[Lesson] = []
     held_back: set[int] = set()
     for (question, index, own), reply, pull in zip(asked, plain, pulls, strict=True):
         if own and pull.towards > 0 and token_f1(reply, day[index].response) < RESEMBLES:
