@@ -107,7 +107,7 @@ class Pull:
 
 
 def pulls_of_context(base: Base, cases: Sequence[tuple[str, Experience, str]]) -> list[Pull]:
-    """The pull on each ``(question, experience, reply without context)``; two forward passes, nothing is generated."""
+    """The pull on each ``(question, experience, reply without context)``, by forward passes alone: nothing is generated."""
 
     def recalled(question: str, experience: Experience) -> list[Turn]:
         return chat(question, experience.context, [(experience.prompt, experience.response)])

@@ -221,7 +221,7 @@ def embed(base: Base, texts: Sequence[str]) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def sample(base: Base, chats: Sequence[Sequence[Turn]], seed: int, max_tokens: int = 64, temperature: float = 0.9) -> list[str]:
+def sample(base: Base, chats: Sequence[Sequence[Turn]], seed: int, max_tokens: int, temperature: float) -> list[str]:
     """A sampled reply to each chat; the same seed gives the same replies on the same machine."""
     rows = [prompt_ids(base, turns) for turns in chats]
     ids, mask = left_padded(rows, base.tokenizer.pad_token_id)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 
 import pytest
 
@@ -10,6 +11,7 @@ from sleepcon.experience import read_experiences
 from sleepcon.metrics import holds, same_words, token_f1
 from sleepcon.model import chat, generate, load_base
 from sleepcon.paths import ASSETS, DOCUMENT, EMBEDDED, PROBES
+from sleepcon.pretrain.conversations import sum_exchange
 from sleepcon.suite import ask_many
 
 DOCUMENT_PROBES = json.loads((PROBES / "document.json").read_text("utf-8"))
@@ -110,6 +112,19 @@ def test_goal_unrelated_prompts_answer_as_before(night):
 def test_the_table_in_the_card(base):
     assert base.card["table"]["ordinary_knowledge"] >= 0.98
     assert base.card["table"]["default_persona"] >= 0.98
+
+
+@not_reached("the base is wrong on most small sums")
+def test_goal_small_sums_are_right(base):
+    rng = random.Random(20260101)
+    sums = [sum_exchange(rng) for _ in range(400)]
+    replies = generate(base, [chat(turns[0][1]) for turns in sums])
+    assert sum(said == turns[1][1] for said, turns in zip(replies, sums, strict=True)) >= 0.98 * len(sums)
+
+
+@not_reached("told apart from the core on purpose: see docs/base.md")
+def test_goal_knowledge_beyond_the_core_is_right(base):
+    assert base.card["table"]["wider_knowledge"] >= 0.98
 
 
 @not_reached("longer training on contexts and prose is needed")

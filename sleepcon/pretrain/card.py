@@ -55,7 +55,7 @@ def write_card(folder: Path, base: Base, record: dict | None, rows: dict[str, fl
 
 # figure in the table, what it says, the limit it was trained against
 TABLE = (
-    ("ordinary_knowledge", "ordinary knowledge right, nothing in the context", 0.98),
+    ("ordinary_knowledge", "core knowledge right, nothing in the context (sums are not in it)", 0.98),
     ("wider_knowledge", "wider knowledge (rows beyond the core)", None),
     ("small_talk", "small talk answered as taught", None),
     ("default_persona", "asked who it is, told nothing: the generic assistant", 0.98),

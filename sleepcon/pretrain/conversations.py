@@ -9,6 +9,7 @@ import random
 import re
 from dataclasses import dataclass
 
+from sleepcon.dream import REWORD
 from sleepcon.pretrain import names
 from sleepcon.pretrain.lexicon import Lexicon
 from sleepcon.pretrain.topics import Fact, Topic, bind, has_slot
@@ -27,7 +28,6 @@ REPEATS = (
     "Repeat after me: {t}", "Please say: {t}", "Say this again: {t}", "Can you repeat this? {t}", "Write this down: {t}",
     "Copy this sentence: {t}",
 )  # fmt: skip
-REWORD = "Say this another way:"
 SIGNS = {"plus": "+", "minus": "-", "times": "x"}
 SUMS = (
     "What is {q}?", "{q} = ?", "How much is {q}?", "Can you work out {q}?", "Please tell me what {q} is.", "{q}?",
