@@ -183,7 +183,8 @@ class Brain:
         night is under way, ``Stopped`` when ``should_stop`` said so; the brain is then as it was.
         """
         with self._asleep(len(self.history()) + 1):
-            return night.run(self, threshold, seed, recipe, epochs, learning_rate, weights, on_event, should_stop)
+            order = night.Order(threshold, seed, recipe, epochs, learning_rate, weights)
+            return night.run(self, order, on_event, should_stop)
 
     def check_awake(self) -> None:
         """Raise ``UserError`` when a night is under way."""

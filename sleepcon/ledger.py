@@ -10,7 +10,10 @@ class Cycle:
     """What one night did. Losses in nats per token, times in seconds, hashes as hexadecimal SHA-256.
 
     ``seconds`` runs from the base being loaded to the end of the wake-up check; ``training_seconds`` counts the steps.
-    ``replies``: for each experience prompt, taught, before, after, learned, salience, share of the gradient.
+    ``replies``: for each experience prompt, taught, before, after, learned, salience, share of the gradient, and ``tokens``:
+    the taught reply's tokens, each [text, log-probability before the night, after it]. ``losses``: for each experience its
+    own loss by step, [step, nats per token]. ``change``: for each module the norm of the night's and all earlier nights'
+    change over that of its weight.
     ``checks``: the wake-up check, figure by figure. ``curve``: the loss of each step. ``dreamt``: rewordings trained on.
     """
 
@@ -39,6 +42,8 @@ class Cycle:
     checks: list[dict] = field(default_factory=list)
     curve: list[float] = field(default_factory=list)
     dreamt: list[dict] = field(default_factory=list)
+    losses: list[list] = field(default_factory=list)
+    change: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict:
         """The row as JSON types: the document that ``sleepcon sleep --json`` prints."""

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,10 @@ from sleepcon.dream import DreamSettings, Lesson
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.ledger import Cycle
-from sleepcon.model import weights_sha256
+from sleepcon.model import ReplyScore, chat, score_replies, weights_sha256
 from sleepcon.salience import Weights
-from sleepcon.sleep import Event, Training
+from sleepcon.sleep import Event, Trained, Training
+from sleepcon.wake import Check, Replies
 
 if TYPE_CHECKING:
     from sleepcon.brain import Brain
@@ -92,95 +93,158 @@ def predicted_seconds(brain: "Brain", selected: list[Experience], training: Trai
     return 4 * forward * rows * training.epochs + (2 if training.recipe == "document" else 4) * asking
 
 
-def run(
-    brain: "Brain",
-    threshold: float,
-    seed: int,
-    recipe: str,
-    epochs: int | None,
-    learning_rate: float | None,
-    weights: Weights | None,
-    on_event: Callable[[Event], None] | None,
-    should_stop: Callable[[], bool] | None,
-) -> Cycle:
-    """Run one night of ``brain``, which holds its lock; arguments as in ``Brain.sleep``."""
-    base = brain.base
-    began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+@dataclass(frozen=True)
+class Order:
+    """What a night was asked to do; see ``Brain.sleep``."""
 
-    def halt_if_asked() -> None:
-        if should_stop and should_stop():
+    threshold: float
+    seed: int = 0
+    recipe: str = "default"
+    epochs: int | None = None
+    learning_rate: float | None = None
+    weights: Weights | None = None
+
+
+@dataclass(frozen=True)
+class Slept:
+    """What happened between falling asleep and waking up; lists are in the order of the day."""
+
+    day: list[Experience]
+    saliences: list[float]
+    loss_before: float
+    loss_after: float
+    scores_before: list[ReplyScore]
+    scores_after: list[ReplyScore]
+    replies_before: Replies
+    replies_after: Replies
+    checks: list[Check]
+    trained: Trained
+    dreamt: list[Lesson]
+    change: dict[str, float]
+    adapter_sha256: str
+
+
+class Clock:
+    """Seconds since the night began; passes events on, and stops the night when somebody asked for it."""
+
+    def __init__(self, on_event: Callable[[Event], None] | None, should_stop: Callable[[], bool] | None):
+        self.began, self.started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+        self.on_event = on_event or (lambda _: None)
+        self.should_stop = should_stop or (lambda: False)
+
+    @property
+    def seconds(self) -> float:
+        """Since the night began."""
+        return time.perf_counter() - self.began
+
+    def halt_if_asked(self) -> None:
+        """Raise ``Stopped`` when somebody cancelled the night."""
+        if self.should_stop():
             raise sleep.Stopped()
 
-    def say(stage: str, message: str) -> None:
-        halt_if_asked()
-        if on_event:
-            on_event(Event(stage, message, time.perf_counter() - began))
+    def say(self, stage: str, message: str) -> None:
+        """Tell what happens next."""
+        self.halt_if_asked()
+        self.on_event(Event(stage, message, self.seconds))
 
-    training = training_for(brain, recipe, epochs, learning_rate)
-    considered, chosen = select(brain, threshold, weights)
+
+def run(
+    brain: "Brain", order: Order, on_event: Callable[[Event], None] | None, should_stop: Callable[[], bool] | None
+) -> Cycle:
+    """Run one night of ``brain``, which holds its lock."""
+    clock = Clock(on_event, should_stop)
+    training = training_for(brain, order.recipe, order.epochs, order.learning_rate)
+    considered, chosen = select(brain, order.threshold, order.weights)
     if not chosen:
-        raise NothingToConsolidate(considered, threshold)
-    day, saliences = [experience for experience, _ in chosen], [value for _, value in chosen]
+        raise NothingToConsolidate(considered, order.threshold)
+    clock.say("select", f"{len(chosen)} of {considered} experiences pass the threshold of {order.threshold:g}.")
     number = len(brain.history()) + 1
-    say("select", f"{len(day)} of {considered} experiences pass the threshold of {threshold:g}.")
-    hash_before = weights_sha256(base)
-    whole = recipe == "document"
+    folder = brain.folder / "cycles" / f"{number:04d}"
+    part = folder.with_suffix(".part")
+    hash_before = weights_sha256(brain.base)
+    slept = fall_asleep(brain, chosen, training, order.seed, part, clock)
+    hash_after = weights_sha256(brain.base)
+    came_back = wake.learned(slept.day, slept.replies_after.taught)
+    kept, reasons = verdict(slept.checks, came_back, hash_after == hash_before)
+    cycle = Cycle(
+        cycle=number, considered=considered, consolidated=len(chosen), average_salience=sum(slept.saliences) / len(chosen),
+        loss_before=slept.loss_before, loss_after=slept.loss_after,
+        base_sha256_before=hash_before, base_sha256_after=hash_after, adapter_sha256=slept.adapter_sha256,
+        kept=kept, reasons=reasons, training_seconds=slept.trained.seconds, seconds=clock.seconds,
+        adapter_path=str(folder) if kept else None, threshold=order.threshold, seed=order.seed, recipe=order.recipe,
+        learning_rate=training.learning_rate, epochs=training.epochs, started=clock.started, model=brain.model,
+        replies=reply_rows(slept, came_back), checks=[one.as_dict() for one in slept.checks], curve=slept.trained.curve,
+        dreamt=[{"prompt": lesson.prompt, "reply": lesson.reply} for lesson in slept.dreamt],
+        losses=[[list(point) for point in points] for points in slept.trained.losses], change=slept.change,
+    )  # fmt: skip
+    keep_or_roll_back(brain, cycle, part, folder, [e.id for e, back in zip(slept.day, came_back, strict=True) if back])
+    clock.on_event(Event("done", "Kept." if kept else f"Rolled back: {' '.join(reasons)}", cycle.seconds))
+    return cycle
+
+
+def fall_asleep(
+    brain: "Brain", chosen: list[tuple[Experience, float]], training: Training, seed: int, part: Path, clock: Clock
+) -> Slept:
+    """Dream, train a fresh adapter, wake up and ask; the adapter is left in the folder ``part``, neither kept nor not."""
+    base, day, saliences = brain.base, [experience for experience, _ in chosen], [value for _, value in chosen]
+    whole = training.recipe == "document"
     settings = DreamSettings(0, 0, 0) if whole else DreamSettings(**base.card.get("dream", {}))
     near = dream.candidates(base, day, settings, seed)
+    taught = [Lesson(e.prompt, e.response, w, i, e.context) for i, (e, w) in enumerate(chosen)]
+    asked = [(chat(e.prompt, e.context), e.response) for e in day]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         with adapter.worn_for_training(base, brain.adapter_after(None), adapter.LoraSettings()) as peft:
-            say("dream", "Dreaming: asking the day's questions in other words, and ordinary ones beside them.")
-            dreamt = dream.dream(base, day, near, settings, seed, halt_if_asked)
-            say("dream", f"Dreamt {len(dreamt.lessons)} lessons in other words and {len(dreamt.rehearsal)} ordinary exchanges.")
-            taught = [Lesson(e.prompt, e.response, w, i, e.context) for i, (e, w) in enumerate(chosen)]
+            clock.say("dream", "Dreaming: asking the day's questions in other words, and ordinary ones beside them.")
+            dreamt = dream.dream(base, day, near, settings, seed, clock.halt_if_asked)
+            amount = f"{len(dreamt.lessons)} lessons in other words and {len(dreamt.rehearsal)} ordinary exchanges"
+            clock.say("dream", f"Dreamt {amount}.")
             lessons = taught + [Lesson(x.prompt, x.reply, saliences[x.of or 0], None) for x in dreamt.lessons]
             rehearsed = [] if whole else dreamt.rehearsal + past_lessons(brain, seed)
             replies_before = wake.ask_all(base, day, dreamt.probes)
+            scores_before = score_replies(base, asked)
             loss_before = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), saliences)
-            trained = sleep.train(
-                base, lessons, rehearsed, training, seed, on_event or (lambda _: None), should_stop or (lambda: False)
-            )
+            trained = sleep.train(base, lessons, rehearsed, training, seed, clock.on_event, clock.should_stop)
             loss_after = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), saliences)
             sleep.check_finite(loss_after)
-            say("wake", "Waking up: asking what was taught and what must not have changed.")
+            scores_after = score_replies(base, asked)
+            clock.say("wake", "Waking up: asking what was taught and what must not have changed.")
             replies_after = wake.ask_all(base, day, dreamt.probes)
             checks = wake.check(day, dreamt.probes, replies_before, replies_after, wake.Gates())
-            kept = all(one.passed for one in checks)
-            halt_if_asked()
-            part = brain.folder / "cycles" / f"{number:04d}.part"
+            change = adapter.change_norms(base)
+            clock.halt_if_asked()
             shutil.rmtree(part, ignore_errors=True)
             adapter_sha256 = adapter.save(peft, adapter.join(peft), part)
-    hash_after = weights_sha256(base)
-    if hash_after != hash_before:
-        kept = False
+    return Slept(
+        day, saliences, loss_before, loss_after, scores_before, scores_after, replies_before, replies_after, checks, trained,
+        dreamt.lessons, change, adapter_sha256,
+    )  # fmt: skip
+
+
+def verdict(checks: list[Check], came_back: list[bool], frozen: bool) -> tuple[bool, list[str]]:
+    """Whether the night is kept, and what there is to say about it."""
     reasons = [one.sentence for one in checks if not one.passed]
-    if hash_after != hash_before:
+    if not frozen:
         reasons.append("The base's weights changed, which must never happen.")
-    came_back = wake.learned(day, replies_after.taught)
+    kept = not reasons
     if kept and not any(came_back):
         reasons.append("No taught reply came back: the dose was too small. The experiences wait for another night.")
-    folder = brain.folder / "cycles" / f"{number:04d}"
-    cycle = Cycle(
-        cycle=number, considered=considered, consolidated=len(day), average_salience=sum(saliences) / len(saliences),
-        loss_before=loss_before, loss_after=loss_after, base_sha256_before=hash_before, base_sha256_after=hash_after,
-        adapter_sha256=adapter_sha256, kept=kept, reasons=reasons, training_seconds=trained.seconds,
-        seconds=time.perf_counter() - began, adapter_path=str(folder) if kept else None, threshold=threshold, seed=seed,
-        recipe=recipe, learning_rate=training.learning_rate, epochs=training.epochs, started=started, model=brain.model,
-        replies=[
-            {"id": e.id, "prompt": e.prompt, "context": e.context, "taught": e.response, "before": old, "after": new,
-             "learned": back, "salience": value, "share": share}
-            for e, old, new, back, value, share in zip(
-                day, replies_before.taught, replies_after.taught, came_back, saliences,
-                trained.shares + [0.0] * (len(day) - len(trained.shares)), strict=True)
-        ],
-        checks=[one.as_dict() for one in checks], curve=trained.curve,
-        dreamt=[{"prompt": x.prompt, "reply": x.reply} for x in dreamt.lessons],
-    )  # fmt: skip
-    keep_or_roll_back(brain, cycle, part, folder, [e.id for e, back in zip(day, came_back, strict=True) if back])
-    if on_event:
-        on_event(Event("done", "Kept." if kept else f"Rolled back: {' '.join(reasons)}", cycle.seconds))
-    return cycle
+    return kept, reasons
+
+
+def reply_rows(slept: Slept, came_back: list[bool]) -> list[dict]:
+    """The ledger's ``replies``: one dict for each experience."""
+    shares = slept.trained.shares + [0.0] * (len(slept.day) - len(slept.trained.shares))
+    rows = []
+    for i, experience in enumerate(slept.day):
+        before, after = slept.scores_before[i], slept.scores_after[i]
+        rows.append({
+            "id": experience.id, "prompt": experience.prompt, "context": experience.context, "taught": experience.response,
+            "before": slept.replies_before.taught[i], "after": slept.replies_after.taught[i], "learned": came_back[i],
+            "salience": slept.saliences[i], "share": shares[i],
+            "tokens": [list(each) for each in zip(before.tokens, before.logprobs, after.logprobs, strict=True)],
+        })  # fmt: skip
+    return rows
 
 
 def keep_or_roll_back(brain: "Brain", cycle: Cycle, part: Path, folder: Path, learned: list[str]) -> None:

@@ -84,9 +84,13 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """What the training loop reports: loss per step (nats per token), each experience's share of the gradient, seconds."""
+    """What the training loop reports: loss per step (nats per token), each experience's share of the gradient, seconds.
+
+    ``losses``: for each experience its own loss at the steps that took it, as (step from 1, nats per token).
+    """
 
     curve: list[float]
+    losses: list[list[tuple[int, float]]]
     shares: list[float]
     seconds: float
 
@@ -266,6 +270,7 @@ def train(
     torch.manual_seed(seed)
     base.model.train()
     curve: list[float] = []
+    by_owner: dict[int, list[tuple[int, float]]] = {index: [] for index in owners}
     steps = order_of_steps(len(owners), len(taught) - len(owners), len(rehearsed), training, seed)
     for number, (own, others) in enumerate(steps):
         if should_stop():
@@ -289,8 +294,11 @@ def train(
         optimizer.step()
         optimizer.zero_grad()
         curve.append(float(mean.detach()))
+        for row, value in zip(own, mine.tolist(), strict=True):
+            if row in by_owner:
+                by_owner[row].append((number + 1, value))
         message = f"Step {number + 1} of {len(steps)}: loss {curve[-1]:.3f}."
         seconds = time.perf_counter() - began
         on_event(Event("train", message, seconds, number + 1, len(steps), curve[-1], mine.detach().tolist(), norm))
     base.model.eval()
-    return Trained(curve, shares, time.perf_counter() - began)
+    return Trained(curve, list(by_owner.values()), shares, time.perf_counter() - began)

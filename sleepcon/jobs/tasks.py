@@ -16,6 +16,8 @@ from sleepcon.paths import DOCUMENT
 from sleepcon.sleep import Event, Stopped
 
 log = logging.getLogger(__name__)
+OnEvent = Callable[[Event], None]
+ShouldStop = Callable[[], bool]
 
 
 def shared_model() -> str:
@@ -37,13 +39,13 @@ def opened(name: str, home: Path) -> Brain:
     return brain
 
 
-def sleep(brain: Brain, arguments: dict, on_event: Callable[[Event], None], should_stop: Callable[[], bool]) -> dict:
+def sleep(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
     """Run one night; the result is its row of the ledger."""
     threshold, seed = arguments["threshold"], arguments["seed"]
     return brain.sleep(threshold=threshold, seed=seed, on_event=on_event, should_stop=should_stop).as_dict()
 
 
-def ask(brain: Brain, arguments: dict) -> dict:
+def ask(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
     """Ask the brain as it was before any night, and as it is now."""
     prompt = arguments["prompt"]
     before, now = brain.ask(prompt, cycle=0), brain.ask(prompt)
@@ -53,12 +55,16 @@ def ask(brain: Brain, arguments: dict) -> dict:
     }  # fmt: skip
 
 
-def remember(brain: Brain, arguments: dict) -> dict:
+def remember(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
     """Put one experience into memory and measure its salience."""
     (experience,) = with_ids([Experience(**arguments)])
     added = brain.remember(experience)
     brain.waiting()
     return {"id": experience.id, "new": added.new}
+
+
+TASKS: dict[str, Callable[[Brain, dict, OnEvent, ShouldStop], dict]] = {"sleep": sleep, "ask": ask, "remember": remember}
+"""What each kind of job does with a brain and its arguments; the result is JSON types."""
 
 
 def run_job(id: str, home: Path) -> None:
@@ -88,8 +94,6 @@ def perform(job: Job, home: Path) -> dict:
 
     brain = opened(job.brain, home)
     try:
-        if job.kind == "sleep":
-            return sleep(brain, job.arguments, on_event, lambda: store.must_stop(job.id, home))
-        return {"ask": ask, "remember": remember}[job.kind](brain, job.arguments)
+        return TASKS[job.kind](brain, job.arguments, on_event, lambda: store.must_stop(job.id, home))
     finally:
         brain.close()

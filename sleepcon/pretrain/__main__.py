@@ -18,14 +18,18 @@ import torch
 from sleepcon.model import load_base
 from sleepcon.paths import ASSETS, EMBEDDED
 from sleepcon.pretrain.card import write_base, write_card
-from sleepcon.pretrain.conversations import BROAD, FACTS
+from sleepcon.pretrain.conversations import BROAD, CONTEXTS, FACTS
 from sleepcon.pretrain.corpus import build_corpus, build_tokenizer, load_material
 from sleepcon.pretrain.pool import make_pool
 from sleepcon.pretrain.report import report
 from sleepcon.pretrain.train import Shape, Stage, pretrain
 
-# name, mix, shards of 5,000 conversations, steps of 8,192 tokens
-PLAN = (("broad", BROAD, range(48), 1100), ("facts", FACTS, range(100, 142), 2000))
+# name, mix, shards of 5,000 conversations, steps of 8,192 tokens, steps over which the rate falls
+PLAN = (
+    ("broad", BROAD, range(48), 1100, 0),
+    ("facts", FACTS, range(100, 142), 2000, 1300),
+    ("contexts", CONTEXTS, range(200, 242), 2500, 0),
+)
 
 
 def main() -> None:
@@ -48,11 +52,11 @@ def main() -> None:
         tokenizer = args.work / "tokenizer.json"
         if not tokenizer.exists():
             build_tokenizer(args.seed, ASSETS, args.work, shape.vocabulary)
-        for name, mix, shards, steps in PLAN:
+        for name, mix, shards, steps, decay in PLAN:
             folder = args.work / name
             if not (folder / "lengths.npy").exists():
                 build_corpus(args.seed, shards, ASSETS, mix, tokenizer, folder, args.threads)
-            stages.append(Stage(folder, steps))
+            stages.append(Stage(folder, steps, decay))
         model, record = pretrain(args.work, stages, shape, args.seed)
         write_base(model, tokenizer, EMBEDDED)
         record["machine"] = f"{platform.machine()}, {args.threads} threads"

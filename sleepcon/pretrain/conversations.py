@@ -47,6 +47,7 @@ class Mix:
 # Broad first; then the facts that everybody knows, often enough to be learned by heart.
 BROAD = Mix((38, 31, 20, 3, 4, 4), (40, 20, 9, 9, 8, 4, 3, 3, 5), core=False)
 FACTS = Mix((60, 23, 9, 2, 2, 4), (46, 20, 8, 7, 6, 3, 3, 2, 5), core=True)
+CONTEXTS = Mix((40, 34, 14, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10), core=False)
 CORE_ROWS = 20
 MORE_CORE_ROWS = {"know.capital": 70, "know.opposite": 60, "know.colour": 40}
 

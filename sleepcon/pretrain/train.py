@@ -22,7 +22,7 @@ PROMPT_WEIGHT = 0.2
 BATCH_TOKENS = 8192
 MAX_LENGTH = 512
 CHECKPOINT_STEPS = 100
-DECAY_STEPS = 1300
+WARM_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,26 @@ def optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
     ]
 
 
-def schedule(step: int, steps: int) -> float:
-    """Share of the full learning rate: 100 steps up, flat, then straight down to nothing over the last ``DECAY_STEPS``."""
-    return min(1.0, (step + 1) / 100, (steps - step) / DECAY_STEPS)
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training: ``steps`` batches of the corpus in ``folder``; the rate falls to 0 over its last ``decay``."""
+
+    folder: Path
+    steps: int
+    decay: int = 0
+
+
+def schedule(step: int, stages: Sequence[Stage]) -> float:
+    """Share of the full learning rate: up over ``WARM_STEPS`` at the start and after each fall, flat, then straight down."""
+    rested = True
+    for stage in stages:
+        if step < stage.steps:
+            up = (step + 1) / WARM_STEPS if rested else 1.0
+            down = (stage.steps - step) / stage.decay if stage.decay else 1.0
+            return min(1.0, up, down)
+        step -= stage.steps
+        rested = stage.decay > 0
+    return 0.0
 
 
 def save_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.optim.Optimizer], step: int) -> None:
@@ -158,14 +175,6 @@ def load_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.opt
     return step
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of training: ``steps`` batches of the corpus in ``folder``."""
-
-    folder: Path
-    steps: int
-
-
 def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
     """``(step, ids, weights)`` of all stages in a row, from step ``first`` on."""
     step = 0
@@ -194,7 +203,7 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
     begun, seen, smooth = time.time(), 0, 0.0
     for step, ids, weights in stage_batches(stages, seed, first):
         for tool, rate in zip(tools, rates, strict=True):
-            tool.param_groups[0]["lr"] = rate * schedule(step, steps)
+            tool.param_groups[0]["lr"] = rate * schedule(step, stages)
         loss = compiled(model, ids.to(device), weights.to(device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -16,12 +16,27 @@ STYLE = """
 """What the settings cannot say. No text of a user's ever gets into it."""
 
 
+PAGES = (
+    ("filter", "What gets remembered?"),
+    ("lora", "Gentle learning: LoRA"),
+    ("frozen", "The frozen problem"),
+    ("cycles", "Sleep cycles"),
+    ("experience", "Experience deep dive"),
+    ("web4", "Web4 trust"),
+    ("specifications", "Technical specifications"),
+    ("questions", "Open research questions"),
+    ("demo", "Live demo"),
+)
+"""File in pages/ (and address) and title of each page after the first, in the order of the navigation."""
+
+
 def pages() -> list:
     """Every page, in the order of the navigation. The default one is at the bare address, and under its own name too."""
     home, title = APP / "pages" / "home.py", "Sleep Consolidation"
     return [
         st.Page(home, title=title, url_path="start", default=True),
         st.Page(home, title=title, url_path="home", visibility="hidden"),
+        *(st.Page(APP / "pages" / f"{name}.py", title=title, url_path=name) for name, title in PAGES),
     ]
 
 

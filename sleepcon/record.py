@@ -1,0 +1,59 @@
+"""Make the recorded runs: ``python -m sleepcon.record [NAME ...]``. Each is one real run of the engine on the embedded base."""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sleepcon.brain import Brain
+from sleepcon.experience import read_experiences
+from sleepcon.model import load_base
+from sleepcon.paths import DOCUMENT
+from sleepcon.recorded import RECORDED, Recording
+
+SEED = 0
+
+
+def night(brain: Brain) -> dict:
+    """The document's night: ``cycle`` as in the ledger, ``events`` in their order."""
+    events: list[dict] = []
+    cycle = brain.sleep(threshold=0.6, seed=SEED, on_event=lambda event: events.append(event.as_dict()))
+    return {"cycle": cycle.as_dict() | {"adapter_path": None}, "events": events}
+
+
+MAKERS: dict[str, Callable[[Brain], dict]] = {"night": night}
+"""What makes each recording, from a fresh brain that remembers the document's exchanges."""
+
+
+def main() -> None:
+    """Make the recordings that were named, else all."""
+    parser = argparse.ArgumentParser(prog="python -m sleepcon.record", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*MAKERS, []], help="which; none: all")
+    base = load_base("embedded")
+    RECORDED.mkdir(exist_ok=True)
+    for name in parser.parse_args().names or MAKERS:
+        with tempfile.TemporaryDirectory() as folder:
+            brain = Brain.open("recorded", home=folder, base=base)
+            brain.remember(read_experiences(DOCUMENT))
+            began = time.perf_counter()
+            result = MAKERS[name](brain)
+            brain.close()
+        seconds, machine = time.perf_counter() - began, f"{platform.machine()}, {os.cpu_count()} processors"
+        made = datetime.now(UTC).date().isoformat()
+        save(Recording(name, made, base.sha256, SEED, round(seconds, 1), machine, result), RECORDED / f"{name}.json")
+
+
+def save(recording: Recording, path: Path) -> None:
+    """Write a recording, numbers to six figures."""
+    rounded = json.loads(json.dumps(asdict(recording)), parse_float=lambda text: float(f"{float(text):.6g}"))
+    path.write_text(json.dumps(rounded, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
