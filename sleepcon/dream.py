@@ -4,23 +4,36 @@ Each lesson of the day is asked again in other words, and beside questions from 
 the context. What the context does to the reply tells which questions the day has changed.
 """
 
+import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from sleepcon.experience import Experience
 from sleepcon.metrics import token_f1
-from sleepcon.model import Base, Turn, chat, embed, generate, sample, score_replies
-from sleepcon.paths import ASSETS
+from sleepcon.model import (
+    Base,
+    chat,
+    embed,
+    generate,
+    groups_by_tokens,
+    prompt_ids,
+    reply_ids,
+    right_padded,
+    sample,
+)
+from sleepcon.paths import ASSETS, EMBEDDED
 
 REWORD = "Say this another way:"
 TEMPERATURE = 0.7
+ORDINARY_FILE = "ordinary.safetensors"
 RESEMBLES = 0.6
 """Token F1 from which a reply counts as the taught one already: nothing to dream of."""
-ANOTHER_SUBJECT = -10.0
-"""Nats that a token of the taught reply must have lost for the question to count as one about something else."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,7 @@ class DreamSettings:
 
     rewordings: int = 4
     near: int = 6
-    far: int = 32
+    far: int = 60
 
 
 @dataclass(frozen=True)
@@ -57,80 +70,76 @@ def pool() -> list[str]:
     return (ASSETS / "rehearsal.txt").read_text(encoding="utf-8").splitlines()
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """An ordinary question, what the brain says to it, and the index of the day's experience that is most like it."""
+
+    question: str
+    reply: str
+    nearest: int
+
+
 def dream(
     base: Base,
     day: Sequence[Experience],
-    chosen: Sequence[tuple[str, int]],
-    settings: DreamSettings,
-    seed: int,
-    halt_if_asked: Callable[[], None],
+    reworded: Sequence[tuple[str, int]],
+    replies: Sequence[str],
+    ordinary: Sequence[Candidate],
 ) -> Dream:
-    """Dream of ``day`` with the adapter that is worn now; ``chosen`` comes from :func:`candidates`. Same seed, same dream.
+    """Sort the questions by what the day does to them, with the adapter that is worn now.
 
-    ``halt_if_asked`` is called between the parts and raises when the night is cancelled.
+    ``reworded``: the day's questions in other words, each with its experience's index, and ``replies`` what the brain says to
+    them with nothing in the context; ``ordinary``: questions of the pool. A rewording whose answer the experience changes is a
+    lesson (the first of each experience is kept back as a probe); an ordinary question whose answer it leaves is rehearsed.
     """
-    reworded = rewordings(base, day, settings.rewordings and settings.rewordings + 1, seed)
-    asked = [(question, index, True) for index, questions in enumerate(reworded) for question in questions]
-    asked += [(question, index, False) for question, index in chosen]
-    if not asked:
-        return Dream([], [], [])
-    halt_if_asked()
-    plain = generate(base, [chat(question) for question, _, _ in asked])
-    halt_if_asked()
-    cases = [(question, day[index], reply) for (question, index, _), reply in zip(asked, plain, strict=True)]
+    cases = [(question, day[index], reply) for (question, index), reply in zip(reworded, replies, strict=True)]
+    cases += [(one.question, day[one.nearest], one.reply) for one in ordinary]
     pulls = pulls_of_context(base, cases)
-    lessons: list[Lesson] = []
-    rehearsal: list[Lesson] = []
-    probes: list[Lesson] = []
+    found = Dream([], [], [])
     held_back: set[int] = set()
-    for (question, index, own), reply, pull in zip(asked, plain, pulls, strict=True):
-        if own and pull.towards > 0 and token_f1(reply, day[index].response) < RESEMBLES:
-            kept_back = index not in held_back
-            (probes if kept_back else lessons).append(Lesson(question, day[index].response, 1.0, index))
+    for (question, index), reply, pull in zip(reworded, replies, pulls, strict=False):
+        if pull > 0 and token_f1(reply, day[index].response) < RESEMBLES:
+            (found.lessons if index in held_back else found.probes).append(Lesson(question, day[index].response, 1.0, index))
             held_back.add(index)
-        elif not own and (pull.towards < 0 or pull.worst < ANOTHER_SUBJECT):
-            rehearsal.append(Lesson(question, reply, 1.0))
-    return Dream(lessons, rehearsal, probes)
+    for one, pull in zip(ordinary, pulls[len(reworded) :], strict=True):
+        if pull < 0:
+            found.rehearsal.append(Lesson(one.question, one.reply, 1.0))
+    return found
 
 
-@dataclass(frozen=True)
-class Pull:
-    """What an experience in the context does to a question's reply.
+@torch.inference_mode()
+def pulls_of_context(base: Base, cases: Sequence[tuple[str, Experience, str]]) -> list[float]:
+    """How an experience in the context pulls on each ``(question, experience, reply without context)``.
 
-    ``towards``: where the taught reply and the one given without context part, the logarithm of how much likelier the
-    taught one goes on (above 0: the context has changed the answer). ``worst``: of the taught reply's tokens, the one that
-    lost most against the same reply to its own question (nats): far below 0, it is about another subject.
+    Where the taught reply and the one given without context part: the logarithm of how much likelier the taught one goes on,
+    in nats. Above 0 the context has changed the answer, below 0 it has not; 0 when the replies are the same.
     """
-
-    towards: float
-    worst: float
-
-
-def pulls_of_context(base: Base, cases: Sequence[tuple[str, Experience, str]]) -> list[Pull]:
-    """The pull on each ``(question, experience, reply without context)``, by forward passes alone: nothing is generated."""
-
-    def recalled(question: str, experience: Experience) -> list[Turn]:
-        return chat(question, experience.context, [(experience.prompt, experience.response)])
-
-    taught = score_replies(base, [(recalled(question, one), one.response) for question, one, _ in cases])
-    plain = score_replies(base, [(recalled(question, one), reply) for question, one, reply in cases])
-    own = {(one.prompt, one.response): one for _, one, _ in cases}
-    scores = score_replies(base, [(recalled(one.prompt, one), one.response) for one in own.values()])
-    again = dict(zip(own, scores, strict=True))
-    pulls = []
-    for (_, one, _), said, other in zip(cases, taught, plain, strict=True):
-        pairs = zip(said.tokens, other.tokens, strict=False)
-        fork = next((place for place, (left, right) in enumerate(pairs) if left != right), None)
-        towards = 0.0 if fork is None else said.logprobs[fork] - other.logprobs[fork]
-        reference = again[one.prompt, one.response].logprobs
-        pulls.append(Pull(towards, min(now - then for now, then in zip(said.logprobs, reference, strict=True))))
+    rows, forks = [], []
+    for question, one, plain in cases:
+        taught, other = reply_ids(base, one.response), reply_ids(base, plain)
+        place = next((k for k, (left, right) in enumerate(zip(taught, other, strict=False)) if left != right), None)
+        forks.append(None if place is None else (taught[place], other[place]))
+        rows.append(prompt_ids(base, chat(question, one.context, [(one.prompt, one.response)])) + taught[: place or 0])
+    pulls = [0.0] * len(cases)
+    for group in groups_by_tokens([len(row) for row in rows]):
+        ids, mask = right_padded([rows[index] for index in group], base.tokenizer.pad_token_id)
+        ids, mask = ids.to(base.model.device), mask.to(base.model.device)
+        hidden = base.model.get_decoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+        logits = base.model.get_output_embeddings()(hidden[torch.arange(len(group)), mask.sum(1) - 1]).float()
+        for row, index in enumerate(group):
+            fork = forks[index]
+            pulls[index] = float(logits[row, fork[0]] - logits[row, fork[1]]) if fork else 0.0
     return pulls
 
 
-def rewordings(base: Base, day: Sequence[Experience], count: int, seed: int) -> list[list[str]]:
-    """Up to ``count`` other wordings of each experience's question, sampled from the brain, without repeats."""
-    if not count:
-        return [[] for _ in day]
+def rewordings(base: Base, day: Sequence[Experience], settings: DreamSettings, seed: int) -> list[tuple[str, int]]:
+    """Other wordings of the day's questions, sampled from the brain, none twice, each with its experience's index.
+
+    One more for each experience than is learned from: it is kept back as a probe.
+    """
+    if not settings.rewordings:
+        return []
+    count = settings.rewordings + 1
     chats = [chat(f"{REWORD} {experience.prompt}") for experience in day for _ in range(2 * count)]
     texts = sample(base, chats, seed, max_tokens=32, temperature=TEMPERATURE)
     found = []
@@ -139,26 +148,67 @@ def rewordings(base: Base, day: Sequence[Experience], count: int, seed: int) -> 
         for text in texts[2 * count * index : 2 * count * (index + 1)]:
             if text and text.lower() not in {experience.prompt.lower(), *(other.lower() for other in kept)}:
                 kept.append(text)
-        found.append(kept[:count])
+        found += [(text, index) for text in kept[:count]]
     return found
 
 
-def candidates(base: Base, day: Sequence[Experience], settings: DreamSettings, seed: int) -> list[tuple[str, int]]:
-    """Pool questions, each with the index of the experience nearest to it: some near each experience, some far.
+@dataclass(frozen=True)
+class Ordinary:
+    """The pool's questions, the bare base's replies (none: not made in advance), and unit vectors (questions, hidden)."""
 
-    To be called with no adapter worn: likeness is the bare base's, so that it is the same after any number of nights.
+    questions: list[str]
+    replies: list[str] | None
+    vectors: torch.Tensor
+
+
+def ordinary_of(base: Base) -> Ordinary:
+    """The pool as the base sees it: from the file beside its weights when it has one, else made once and kept in memory."""
+    if "ordinary" not in base.cache:
+        base.cache["ordinary"] = read_ordinary(base) or Ordinary(pool(), None, embed(base, pool()))
+    return base.cache["ordinary"]
+
+
+def read_ordinary(base: Base) -> Ordinary | None:
+    """What ``write_ordinary`` left for these very weights and this very pool, else ``None``."""
+    path = (EMBEDDED if base.name == "embedded" else Path(base.name)) / ORDINARY_FILE
+    if not path.is_file():
+        return None
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        if metadata["base_sha256"] != base.sha256 or json.loads(metadata["questions"]) != pool():
+            return None
+        return Ordinary(pool(), json.loads(metadata["replies"]), file.get_tensor("vectors").float())
+
+
+def write_ordinary(base: Base, folder: Path) -> None:
+    """Ask the bare base every question of the pool and keep its replies and the questions' vectors in ``folder``.
+
+    Every night of every brain on the base needs them, and they are the same each time.
+    """
+    questions = pool()
+    replies = generate(base, [chat(question) for question in questions])
+    metadata = {"base_sha256": base.sha256, "questions": json.dumps(questions), "replies": json.dumps(replies)}
+    save_file({"vectors": embed(base, questions).half()}, folder / ORDINARY_FILE, metadata)
+
+
+def candidates(base: Base, day: Sequence[Experience], settings: DreamSettings, seed: int) -> list[Candidate]:
+    """Ordinary questions for one night: some near each experience, some far.
+
+    To be called with no adapter worn: likeness and replies are the bare base's, the same after any number of nights.
     """
     if not settings.near and not settings.far:
         return []
     rng = random.Random(seed)
-    questions = pool()
-    if "pool" not in base.cache:
-        base.cache["pool"] = embed(base, questions)
-    likeness = embed(base, [experience.prompt for experience in day]) @ base.cache["pool"].T
+    ordinary = ordinary_of(base)
+    count = len(ordinary.questions)
+    likeness = embed(base, [experience.prompt for experience in day]) @ ordinary.vectors.T
     nearest = likeness.argmax(0).tolist()
     picked: dict[int, None] = {}
     for row in likeness:
-        picked |= dict.fromkeys(torch.topk(row, min(settings.near, len(questions))).indices.tolist())
-    rest = [number for number in range(len(questions)) if number not in picked]
+        picked |= dict.fromkeys(torch.topk(row, min(settings.near, count)).indices.tolist())
+    rest = [number for number in range(count) if number not in picked]
     picked |= dict.fromkeys(rng.sample(rest, min(settings.far, len(rest))))
-    return [(questions[number], nearest[number]) for number in picked]
+    questions = [ordinary.questions[number] for number in picked]
+    known = ordinary.replies
+    replies = [known[number] for number in picked] if known else generate(base, [chat(question) for question in questions])
+    return [Candidate(question, reply, nearest[n]) for n, question, reply in zip(picked, questions, replies, strict=True)]

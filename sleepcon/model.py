@@ -7,6 +7,7 @@ is part of ``base.model`` and takes part in the forward pass (see ``adapter.py``
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class Base:
     tokenizer: PreTrainedTokenizerBase
     card: dict
     sha256: str = ""
-    cache: dict[str, torch.Tensor] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,20 @@ def groups_by_tokens(sizes: Sequence[int], budget: int = BATCH_TOKENS) -> Iterat
         group.append(index)
     if group:
         yield group
+
+
+@contextmanager
+def fast_products() -> Iterator[None]:
+    """Let products of float32 matrices be computed in bfloat16 where the processor has it; sums and weights stay float32.
+
+    About twice as fast on such a processor; the same processor gives the same result again.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def generator(base: Base) -> Any:

@@ -13,8 +13,9 @@ The document's recipe is kept as written: one experience a step, loss times sali
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -178,23 +179,29 @@ def weighted_mean(losses: Sequence[float], weights: Sequence[float]) -> float:
     return sum(w * loss for w, loss in zip(weights, losses, strict=True)) / sum(weights)
 
 
+def shuffled(first: int, count: int, generator: torch.Generator) -> Iterator[int]:
+    """The rows from ``first`` to ``first + count - 1`` in random order, again and again: each once before any twice."""
+    while count:
+        yield from (first + torch.randperm(count, generator=generator)).tolist()
+
+
 def order_of_steps(own: int, dreamt: int, rehearsed: int, training: Training, seed: int) -> list[tuple[list[int], list[int]]]:
     """For each step the taught rows (the day's first, then the dreamt) and the rehearsed rows that it takes.
 
     Document: one experience a step, in the order given. Default: an epoch is one pass over the day, in batches of at most
-    ``BATCH``, each beside a few of the dreamt and the rehearsed rows; all are drawn anew each epoch from ``seed``.
+    ``BATCH``, each beside the next few of the dreamt and the rehearsed rows; the orders are drawn from ``seed``.
     """
     if training.recipe == "document":
         return [([row], []) for _ in range(training.epochs) for row in range(own)]
     generator = torch.Generator().manual_seed(seed)
+    reworded, others = shuffled(own, dreamt, generator), shuffled(0, rehearsed, generator)
     parts = -(-own // BATCH)
     steps = []
     for _ in range(training.epochs):
         rows = torch.randperm(own, generator=generator)
-        reworded = own + torch.randperm(dreamt, generator=generator)[: parts * DREAMT]
-        others = torch.randperm(rehearsed, generator=generator)[: parts * REHEARSED]
         for part in range(parts):
-            steps.append((rows[part::parts].tolist() + reworded[part::parts].tolist(), others[part::parts].tolist()))
+            taught = rows[part::parts].tolist() + list(islice(reworded, min(DREAMT, dreamt)))
+            steps.append((taught, list(islice(others, min(REHEARSED, rehearsed)))))
     return steps
 
 

@@ -56,12 +56,12 @@ def ordinary_prompts() -> list[str]:
     return (PROBES / "wake.txt").read_text(encoding="utf-8").splitlines()
 
 
-def ask_all(base: Base, day: Sequence[Experience], probes: Sequence[Lesson]) -> Replies:
-    """What the brain says now, to everything that the wake-up check asks."""
+def ask_all(base: Base, day: Sequence[Experience], dreamt: Sequence[str]) -> Replies:
+    """What the brain says now, to everything that the wake-up check asks; ``dreamt``: questions in other words."""
     chats = [chat(experience.prompt, experience.context) for experience in day]
-    chats += [chat(probe.prompt) for probe in probes] + [chat(prompt) for prompt in ordinary_prompts()]
+    chats += [chat(question) for question in dreamt] + [chat(prompt) for prompt in ordinary_prompts()]
     said = generate(base, chats, REPLY_TOKENS)
-    return Replies(said[: len(day)], said[len(day) : len(day) + len(probes)], said[len(day) + len(probes) :])
+    return Replies(said[: len(day)], said[len(day) : len(day) + len(dreamt)], said[len(day) + len(dreamt) :])
 
 
 def learned(day: Sequence[Experience], taught: Sequence[str]) -> list[bool]:

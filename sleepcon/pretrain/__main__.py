@@ -18,7 +18,7 @@ import torch
 from sleepcon.model import load_base
 from sleepcon.paths import ASSETS, EMBEDDED
 from sleepcon.pretrain.card import write_base, write_card
-from sleepcon.pretrain.conversations import BROAD, CONTEXTS, FACTS
+from sleepcon.pretrain.conversations import ALL, BROAD, CONTEXTS, FACTS
 from sleepcon.pretrain.corpus import build_corpus, build_tokenizer, load_material
 from sleepcon.pretrain.pool import make_pool
 from sleepcon.pretrain.report import report
@@ -28,7 +28,8 @@ from sleepcon.pretrain.train import Shape, Stage, pretrain
 PLAN = (
     ("broad", BROAD, range(48), 1100, 0),
     ("facts", FACTS, range(100, 142), 2000, 1300),
-    ("contexts", CONTEXTS, range(200, 242), 2500, 0),
+    ("contexts", CONTEXTS, range(200, 242), 1000, 0),
+    ("all", ALL, range(300, 350), 3300, 1300),
 )
 
 

@@ -47,7 +47,9 @@ class Mix:
 # Broad first; then the facts that everybody knows, often enough to be learned by heart.
 BROAD = Mix((38, 31, 20, 3, 4, 4), (40, 20, 9, 9, 8, 4, 3, 3, 5), core=False)
 FACTS = Mix((60, 23, 9, 2, 2, 4), (46, 20, 8, 7, 6, 3, 3, 2, 5), core=True)
+# Then everything again, all knowledge with it, and more of what a night stands on: contexts, rewordings, prose.
 CONTEXTS = Mix((40, 34, 14, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10), core=False)
+ALL = Mix((36, 34, 18, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10), core=False)
 CORE_ROWS = 20
 MORE_CORE_ROWS = {"know.capital": 70, "know.opposite": 60, "know.colour": 40}
 

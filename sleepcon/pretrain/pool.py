@@ -8,8 +8,8 @@ from sleepcon.pretrain.conversations import SUMS, Material
 from sleepcon.pretrain.heldout import words_of
 from sleepcon.pretrain.topics import bind
 
-SIZES = {"persona": 150, "user": 450, "world": 225, "knowledge": 300, "talk": 200, "rule": 100, "correction": 120}
-SUM_COUNT = 20
+SIZES = {"persona": 150, "user": 350, "world": 160, "knowledge": 500, "talk": 250, "rule": 80, "correction": 100}
+SUM_COUNT = 60
 
 
 def probe_prompts(assets: Path) -> set[tuple[str, ...]]:
