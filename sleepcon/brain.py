@@ -91,6 +91,8 @@ class Brain:
             wanted = os.path.abspath(wanted)  # the brain outlives the working directory
         if stored and wanted and stored != wanted:
             raise UserError(f"The brain {name} stands on the model {stored}, not on {wanted}: choose another --brain.")
+        if base is None and stored is None and wanted not in (None, "embedded"):
+            base = load_base(str(wanted))  # a name that no model has must not become a brain's
         return cls(folder, stored or wanted or "embedded", base)
 
     @property
@@ -174,16 +176,18 @@ class Brain:
         epochs: int | None = None,
         learning_rate: float | None = None,
         weights: Weights | None = None,
+        measured: bool = False,
         on_event: Callable[[Event], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Cycle:
         """Run one night on what is in memory above ``threshold`` and not yet consolidated; return its row of the ledger.
 
-        ``epochs`` and ``learning_rate`` replace the base's own dose. Raises ``UserError`` when nothing passes or another
+        ``epochs`` and ``learning_rate`` replace the base's own dose. ``measured``: go by the measured salience even where one
+        is documented, each factor counting for what ``weights`` gives it. Raises ``UserError`` when nothing passes or another
         night is under way, ``Stopped`` when ``should_stop`` said so; the brain is then as it was.
         """
         with self._asleep(len(self.history()) + 1):
-            order = night.Order(threshold, seed, recipe, epochs, learning_rate, weights)
+            order = night.Order(threshold, seed, recipe, epochs, learning_rate, weights, measured)
             return night.run(self, order, on_event, should_stop)
 
     def check_awake(self) -> None:

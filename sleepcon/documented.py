@@ -32,6 +32,10 @@ EXCHANGES = (
 )
 
 
+REASONS = {"What should I call you?": "it shows partnership identity, the kind of behaviour that is to be consolidated"}
+"""Why an exchange scored high, by its prompt, where the document says so."""
+
+
 @dataclass(frozen=True)
 class DocumentedCycle:
     """One of the document's sleep cycles. Losses as it gives them (its unit is not stated)."""
@@ -88,8 +92,16 @@ SESSIONS_SETTLE_NOTHING = (
 )
 
 RANK, ALPHA, DROPOUT, TARGETS = 4, 8, 0.05, ("q_proj", "v_proj")
+TASK = "CAUSAL_LM"
 BASE_PARAMETERS, ADAPTER_PARAMETERS = 494_032_768, 270_336
 """Qwen2.5-0.5B and the adapter on it; 0.0547% of both together."""
+WEIGHTED_LOSS = """\
+loss = model(input_ids, labels=labels).loss
+weighted_loss = loss * experience['salience']  # 0 to 1
+weighted_loss.backward()"""
+"""The document's loss, for one experience a step."""
+EPOCHS = 2
+"""Passes of the one cycle that was run."""
 SECONDS_PER_CYCLE, MEGABYTES_PER_CHECKPOINT, ADAPTER_MEGABYTES = 20, 5, 1.1
 
 QUESTIONS = (

@@ -14,6 +14,7 @@ class Cycle:
     the taught reply's tokens, each [text, log-probability before the night, after it]. ``losses``: for each experience its
     own loss by step, [step, nats per token]. ``change``: for each module the norm of the night's and all earlier nights'
     change over that of its weight.
+    ``measured``: whether only measured salience decided; ``weights``: what each of its factors counted for (empty: alike).
     ``checks``: the wake-up check, figure by figure. ``curve``: the loss of each step. ``dreamt``: rewordings trained on.
     """
 
@@ -44,6 +45,8 @@ class Cycle:
     dreamt: list[dict] = field(default_factory=list)
     losses: list[list] = field(default_factory=list)
     change: dict[str, float] = field(default_factory=dict)
+    measured: bool = False
+    weights: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict:
         """The row as JSON types: the document that ``sleepcon sleep --json`` prints."""

@@ -233,21 +233,24 @@ class Memory:
         row = self._one("SELECT salience, measured, scores, cycle FROM experiences WHERE id = ?", id)
         return Standing(row[0], row[1], json.loads(row[2]) if row[2] else None, row[3]) if row else None
 
-    def pending(self, threshold: float) -> Iterator[Experience]:
+    def pending(self, threshold: float, measured: bool = False) -> Iterator[Experience]:
         """Experiences whose effective salience reaches ``threshold`` and that no night has consolidated, in order of arrival.
 
-        Which they are is settled at the first one, and they may be scored or marked while they are read.
+        ``measured``: go by the measured salience alone, as if none had a documented one. Which they are is settled at the
+        first one, and they may be scored or marked while they are read.
         """
-        return self._at("cycle IS NULL AND salience >= ?", threshold)
+        return self._at(f"cycle IS NULL AND {'measured' if measured else 'salience'} >= ?", threshold)
 
-    def pending_with_salience(self, threshold: float) -> Iterator[tuple[Experience, float]]:
-        """Those of :meth:`pending`, each with its effective salience, 0 to 1."""
-        for experience in self.pending(threshold):
-            yield experience, self._one("SELECT salience FROM experiences WHERE id = ?", experience.id)[0]
+    def pending_with_salience(self, threshold: float, measured: bool = False) -> Iterator[tuple[Experience, float]]:
+        """Those of :meth:`pending`, each with the salience that decided, 0 to 1."""
+        column = "measured" if measured else "salience"
+        for experience in self.pending(threshold, measured):
+            yield experience, self._one(f"SELECT {column} FROM experiences WHERE id = ?", experience.id)[0]
 
-    def unscored(self) -> Iterator[Experience]:
-        """Experiences without a documented or measured salience that no night has consolidated, in order of arrival."""
-        return self._at("cycle IS NULL AND salience IS NULL")
+    def unscored(self, measured: bool = False) -> Iterator[Experience]:
+        """Experiences without any salience that no night has consolidated, in order of arrival; ``measured``: without one
+        that was measured, whatever is documented."""
+        return self._at(f"cycle IS NULL AND {'measured' if measured else 'salience'} IS NULL")
 
     def consolidated(self, up_to_cycle: int) -> Iterator[Experience]:
         """Experiences that the nights up to ``up_to_cycle`` consolidated, in order of arrival."""

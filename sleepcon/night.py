@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from sleepcon.dream import DreamSettings, Lesson
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.ledger import Cycle
-from sleepcon.model import ReplyScore, chat, score_replies, weights_sha256
+from sleepcon.model import ReplyScore, chat, fast_products, score_replies, weights_sha256
 from sleepcon.salience import Weights
 from sleepcon.sleep import Event, Trained, Training
 from sleepcon.wake import Check, Replies
@@ -41,21 +42,23 @@ def check_threshold(threshold: float) -> None:
         raise UserError(f"A threshold of {threshold} cannot be used: give a number from 0 to 1.")
 
 
-def select(brain: "Brain", threshold: float, weights: Weights | None) -> tuple[int, list[tuple[Experience, float]]]:
+def select(
+    brain: "Brain", threshold: float, weights: Weights | None, measured: bool = False
+) -> tuple[int, list[tuple[Experience, float]]]:
     """How many experiences wait in memory, and those that pass with their salience; measures what has none yet.
 
-    A file's own salience decides where it has one, the measured total otherwise.
+    A file's own salience decides where it has one, the measured total otherwise; with ``measured``, the measured total always.
     """
     check_threshold(threshold)
     weights = weights or Weights()
-    memory, unscored = brain.memory, list(brain.memory.unscored())
+    memory, unscored = brain.memory, list(brain.memory.unscored(measured))
     if unscored:
         scores = brain.score(unscored)
         with memory.transaction():
-            for experience, measured in zip(unscored, scores, strict=True):
-                memory.set_scores(experience.id, measured, measured.total(weights))
+            for experience, snarc in zip(unscored, scores, strict=True):
+                memory.set_scores(experience.id, snarc, snarc.total(weights))
     memory.weigh(asdict(weights))  # what was measured before may have been weighed otherwise
-    return memory.count_pending(), list(memory.pending_with_salience(threshold))
+    return memory.count_pending(), list(memory.pending_with_salience(threshold, measured))
 
 
 def past_lessons(brain: "Brain", seed: int) -> list[Lesson]:
@@ -103,6 +106,7 @@ class Order:
     epochs: int | None = None
     learning_rate: float | None = None
     weights: Weights | None = None
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def run(
     """Run one night of ``brain``, which holds its lock."""
     clock = Clock(on_event, should_stop)
     training = training_for(brain, order.recipe, order.epochs, order.learning_rate)
-    considered, chosen = select(brain, order.threshold, order.weights)
+    considered, chosen = select(brain, order.threshold, order.weights, order.measured)
     if not chosen:
         raise NothingToConsolidate(considered, order.threshold)
     clock.say("select", f"{len(chosen)} of {considered} experiences pass the threshold of {order.threshold:g}.")
@@ -176,6 +180,7 @@ def run(
         replies=reply_rows(slept, came_back), checks=[one.as_dict() for one in slept.checks], curve=slept.trained.curve,
         dreamt=[{"prompt": lesson.prompt, "reply": lesson.reply} for lesson in slept.dreamt],
         losses=[[list(point) for point in points] for points in slept.trained.losses], change=slept.change,
+        measured=order.measured, weights=asdict(order.weights or Weights()),
     )  # fmt: skip
     keep_or_roll_back(brain, cycle, part, folder, [e.id for e, back in zip(slept.day, came_back, strict=True) if back])
     clock.on_event(Event("done", "Kept." if kept else f"Rolled back: {' '.join(reasons)}", cycle.seconds))
@@ -189,27 +194,32 @@ def fall_asleep(
     base, day, saliences = brain.base, [experience for experience, _ in chosen], [value for _, value in chosen]
     whole = training.recipe == "document"
     settings = DreamSettings(0, 0, 0) if whole else DreamSettings(**base.card.get("dream", {}))
-    near = dream.candidates(base, day, settings, seed)
+    ordinary = dream.candidates(base, day, settings, seed)
     taught = [Lesson(e.prompt, e.response, w, i, e.context) for i, (e, w) in enumerate(chosen)]
     asked = [(chat(e.prompt, e.context), e.response) for e in day]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         with adapter.worn_for_training(base, brain.adapter_after(None), adapter.LoraSettings()) as peft:
             clock.say("dream", "Dreaming: asking the day's questions in other words, and ordinary ones beside them.")
-            dreamt = dream.dream(base, day, near, settings, seed, clock.halt_if_asked)
+            reworded = dream.rewordings(base, day, settings, seed)
+            clock.halt_if_asked()
+            replies_before = wake.ask_all(base, day, [question for question, _ in reworded])
+            clock.halt_if_asked()
+            with fast_products():
+                dreamt = dream.dream(base, day, reworded, replies_before.dreamt, ordinary)
             amount = f"{len(dreamt.lessons)} lessons in other words and {len(dreamt.rehearsal)} ordinary exchanges"
             clock.say("dream", f"Dreamt {amount}.")
             lessons = taught + [Lesson(x.prompt, x.reply, saliences[x.of or 0], None) for x in dreamt.lessons]
             rehearsed = [] if whole else dreamt.rehearsal + past_lessons(brain, seed)
-            replies_before = wake.ask_all(base, day, dreamt.probes)
             scores_before = score_replies(base, asked)
             loss_before = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), saliences)
-            trained = sleep.train(base, lessons, rehearsed, training, seed, clock.on_event, clock.should_stop)
+            with nullcontext() if whole else fast_products():
+                trained = sleep.train(base, lessons, rehearsed, training, seed, clock.on_event, clock.should_stop)
             loss_after = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), saliences)
             sleep.check_finite(loss_after)
             scores_after = score_replies(base, asked)
             clock.say("wake", "Waking up: asking what was taught and what must not have changed.")
-            replies_after = wake.ask_all(base, day, dreamt.probes)
+            replies_after = wake.ask_all(base, day, [probe.prompt for probe in dreamt.probes])
             checks = wake.check(day, dreamt.probes, replies_before, replies_after, wake.Gates())
             change = adapter.change_norms(base)
             clock.halt_if_asked()

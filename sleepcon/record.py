@@ -11,8 +11,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sleepcon import consistency, frozen, leave_out, specifications
 from sleepcon.brain import Brain
+from sleepcon.doses import ladder
 from sleepcon.experience import read_experiences
+from sleepcon.measure import measure
 from sleepcon.model import load_base
 from sleepcon.paths import DOCUMENT
 from sleepcon.recorded import RECORDED, Recording
@@ -27,7 +30,51 @@ def night(brain: Brain) -> dict:
     return {"cycle": cycle.as_dict() | {"adapter_path": None}, "events": events}
 
 
-MAKERS: dict[str, Callable[[Brain], dict]] = {"night": night}
+def score(brain: Brain) -> dict:
+    """SNARC of the document's exchanges before any night, with the surprise of each token: ``rows`` as in ``measure``."""
+    return {"rows": measure(brain)}
+
+
+def without(brain: Brain) -> dict:
+    """The document's night again without its first exchange, "What should I call you?": as ``leave_out.again`` gives it."""
+    cycle = brain.sleep(threshold=0.6, seed=SEED)
+    return leave_out.again(brain, cycle.cycle, cycle.replies[0]["id"])
+
+
+LADDER_PROMPTS = (
+    "Who are you?", "Are you a robot?", "What is the capital of Blorptania?", "What is the capital of France?",
+    "What is 3 plus 4?", "How are you today?",
+)  # fmt: skip
+"""What the dose ladder is recorded for: two that a night should change, one of a made-up place, three that it should not."""
+
+
+def doses(brain: Brain) -> dict:
+    """The document's night, then ``ladders``: each of ``LADDER_PROMPTS`` at every dose, as ``doses.ladder`` gives them."""
+    brain.sleep(threshold=0.6, seed=SEED)
+    return {"ladders": [ladder(brain, prompt) for prompt in LADDER_PROMPTS]}
+
+
+def sessions(brain: Brain) -> dict:
+    """Sessions whose context fades, in each arm at one seed, as ``frozen.study`` gives them."""
+    return frozen.study(brain.base, [SEED])
+
+
+def consistent(brain: Brain) -> dict:
+    """Consistency of replies over sessions, without sleep and after a night, as ``consistency.run`` gives it."""
+    return consistency.run(brain, {"seed": SEED}, lambda _: None, lambda: False)
+
+
+def specified(brain: Brain) -> dict:
+    """The document's night (``cycle``, as in the ledger), then what the installation measures (``facts``)."""
+    cycle = brain.sleep(threshold=0.6, seed=SEED)
+    return {"cycle": cycle.as_dict() | {"adapter_path": None}, "facts": specifications.measure(brain)}
+
+
+MAKERS: dict[str, Callable[[Brain], dict]] = {
+    "night": night, "score": score, "without": without,
+    "doses": doses, "sessions": sessions,
+    "consistency": consistent, "specifications": specified,
+}  # fmt: skip
 """What makes each recording, from a fresh brain that remembers the document's exchanges."""
 
 

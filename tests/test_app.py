@@ -1,109 +1,60 @@
-"""The pages as Streamlit's own test harness sees them: no browser, no worker, no torch."""
+"""The frame and the first page as Streamlit's own test harness sees them: no browser, no worker, no torch."""
 
-import json
 import re
+import shutil
 import time
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
+import visits
 from streamlit.testing.v1 import AppTest
+from visits import BRAIN, SCRIPT, a_night, button, captions, in_url, markdown, metrics, sleep, texts
 
-from sleepcon import jobs
-from sleepcon.experience import read_experiences
+from sleepcon import jobs, recorded
 from sleepcon.jobs import store
-from sleepcon.ledger import Cycle, Ledger
 from sleepcon.memory import Memory
-from sleepcon.paths import DOCUMENT
-from sleepcon.ui import APP, brains, components, state
+from sleepcon.ui import APP, brains, components, ideas, shell, state
 
-BRAIN = "visitor-" + "0a" * 12
-SCRIPT = '<img src=x onerror="alert(1)"><script>alert(2)</script> **bold** ![x](http://example.com/x.png) :red[red]'
+DOSE = {"threshold": 0.6, "seed": 0, "measured": False, "weights": dict.fromkeys(
+    ("surprise", "novelty", "arousal", "reward", "conflict"), 1.0
+)}  # fmt: skip
+"""What a night is asked for when nothing has been changed."""
 
 
 @pytest.fixture(autouse=True)
-def home(own_home, monkeypatch) -> Path:
+def home(own_home, monkeypatch, tmp_path):
     monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    return own_home
+    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
+    recorded.recording.cache_clear()
+    yield own_home
+    recorded.recording.cache_clear()
 
 
-def visit(script: str = "app.py", **url: str) -> AppTest:
-    """The page at an address, after its first run."""
-    test = AppTest.from_file(str(APP / script), default_timeout=30)
+def visit(**url: str) -> AppTest:
+    """The app at an address, after its first run: the first page in its frame."""
+    test = AppTest.from_file(str(APP / "app.py"), default_timeout=60)
     for name, value in ({"brain": BRAIN} | url).items():
         test.query_params[name] = value
-    test.run()
-    assert not test.exception, test.exception
-    return test
-
-
-def markdown(test: AppTest) -> str:
-    return "\n".join(element.value for element in test.markdown)
-
-
-def texts(test: AppTest) -> list[str]:
-    return [element.value for element in test.text]
-
-
-def metrics(test: AppTest) -> dict[str, str]:
-    return {element.label: element.value for element in test.metric}
-
-
-def button(test: AppTest, label: str):
-    return next(element for element in test.button if element.label == label)
-
-
-def in_url(test: AppTest, name: str) -> str:
-    value = test.query_params[name]
-    return value[0] if isinstance(value, list) else value
-
-
-def a_night(kept: bool = True, **changes) -> Cycle:
-    """A night as the ledger holds it, of the document's three."""
-    held = [held for held in brains.look(BRAIN).document if held.salience >= 0.6]
-    replies = [
-        {"id": one.experience.id, "prompt": one.experience.prompt, "context": "", "taught": one.experience.response,
-         "before": "I have no name.", "after": SCRIPT, "learned": place == 0, "salience": one.salience, "share": 1 / 3}
-        for place, one in enumerate(held)
-    ]  # fmt: skip
-    checks = [{"name": "kept", "value": 1.0, "limit": 0.8, "passed": kept, "sentence": "30 of 30 are answered as before."}]
-    values = {
-        "cycle": 1, "considered": 5, "consolidated": 3, "average_salience": 0.794, "loss_before": 4.0, "loss_after": 0.5,
-        "base_sha256_before": "ab" * 32, "base_sha256_after": "ab" * 32, "adapter_sha256": "cd" * 32, "kept": kept,
-        "reasons": [] if kept else ["Too much was lost."], "training_seconds": 1.0, "seconds": 2.5, "adapter_path": None,
-        "threshold": 0.6, "seed": 0, "recipe": "default", "learning_rate": 0.01, "epochs": 20,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"), "model": "embedded", "replies": replies, "checks": checks,
-        "curve": [4.0, 2.0, 0.5],
-    }  # fmt: skip
-    return Cycle(**(values | changes))
-
-
-def sleep(home: Path, night: Cycle) -> None:
-    """Put a finished night into the brain's file, as the engine would."""
-    (home / BRAIN).mkdir(parents=True)
-    with Memory(home / BRAIN / "memory.sqlite") as memory:
-        memory.add(read_experiences(DOCUMENT))
-        ledger = Ledger(memory.connection)
-        with memory.transaction():
-            ledger.enter(night)
-            if night.kept:
-                memory.mark_consolidated([reply["id"] for reply in night.replies if reply["learned"]], night.cycle)
-    job, _ = store.enter("sleep", BRAIN, {"threshold": 0.6, "seed": 0})
-    store.start(job.id)
-    store.end(job.id, "done", result=night.as_dict())
+    return visits.settled(test)
 
 
 def test_the_first_visit_shows_the_documents_figures():
     test = visit()
     assert metrics(test) == {"Experiences that pass": "3 of 5", "Their mean salience": "79%"}
-    assert in_url(test, "threshold") == "0.60"
-    assert in_url(test, "seed") == "0"
-    assert in_url(test, "brain") == BRAIN
-    assert test.slider[0].value == 0.6
-    assert (test.slider[0].min, test.slider[0].max, test.slider[0].step) == (0.0, 0.9, 0.05)
-    shown = markdown(test)
-    for percentage in ("85%", "72%", "23%", "81%", "35%"):
-        assert f"salience {percentage} (documented)" in shown
+    assert {name: in_url(test, name) for name in ("threshold", "seed", "brain", "salience", "weights")} == {
+        "threshold": "0.60", "seed": "0", "brain": BRAIN, "salience": "documented", "weights": "1_1_1_1_1",
+    }  # fmt: skip
+    shown = [f"salience {percent} (documented)" in captions(test) for percent in ("85%", "81%", "72%", "35%", "23%")]
+    assert shown == [True, True, True, False, False]
+    assert texts(test)[:3] == ["What should I call you?", "Are you human?", "What is the capital of Zxyzzy?"]
+
+
+def test_the_big_ideas_lead_to_their_pages():
+    test = visit()
+    assert [element.value for element in test.subheader] == [idea.heading for idea in ideas.IDEAS]
+    assert [idea.page for idea in ideas.IDEAS] == ["cycles", "filter", "lora", "frozen"]
+    assert all(f"**{idea.term}**" in markdown(test) for idea in ideas.IDEAS)
+    links = [element.proto.label for element in test.get("page_link")]
+    assert links[:4] == [dict(shell.PAGES)[idea.page] for idea in ideas.IDEAS]
 
 
 def test_a_visitor_without_a_brain_in_the_link_gets_one_that_cannot_be_guessed():
@@ -129,7 +80,6 @@ def test_a_visitor_without_a_brain_in_the_link_gets_one_that_cannot_be_guessed()
 )
 def test_a_threshold_in_the_link_is_clamped(given, shown):
     test = visit(threshold=given)
-    assert test.slider[0].value == shown
     assert in_url(test, "threshold") == f"{shown:.2f}"
 
 
@@ -138,19 +88,33 @@ def test_a_seed_in_the_link_is_clamped(given, kept):
     assert in_url(visit(seed=given), "seed") == str(kept)
 
 
-@pytest.mark.parametrize("threshold", [step / 20 for step in range(19)])
-def test_every_threshold_counts_what_reaches_it(threshold):
-    rows = [json.loads(line) for line in DOCUMENT.read_text(encoding="utf-8").splitlines()]
-    passing = [row["salience"] for row in rows if row["salience"] >= threshold]
-    test = visit()
-    test.slider[0].set_value(threshold).run()
-    mean = components.percent(sum(passing) / len(passing)) if passing else "none"
-    assert metrics(test) == {"Experiences that pass": f"{len(passing)} of 5", "Their mean salience": mean}
-    assert in_url(test, "threshold") == f"{threshold:.2f}"
-    badges = [value for value in (element.value for element in test.markdown) if "badge[" in value]
-    assert sum("consolidate" in badge for badge in badges) == len(passing)
-    assert sum("skip" in badge for badge in badges) == 5 - len(passing)
-    assert button(test, "Sleep").disabled == (not passing)
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("2_0_0.5_1_1", "2_0_0.5_1_1"), ("9_-1_1_1_1", "2_0_1_1_1"), ("1_1", "1_1_1_1_1"), ("0_0_0_0_0", "1_1_1_1_1"),
+     ("nan_1_1_1_1", "1_1_1_1_1"), ("x", "1_1_1_1_1"), ("inf_1_1_1_0.26", "2_1_1_1_0.3")],
+)  # fmt: skip
+def test_weights_in_the_link_are_clamped(given, kept):
+    assert in_url(visit(weights=given), "weights") == kept
+
+
+def test_a_source_of_salience_in_the_link_is_one_of_two():
+    assert in_url(visit(salience="measured"), "salience") == "measured"
+    assert in_url(visit(salience="<script>"), "salience") == "documented"
+
+
+def test_a_night_sleeps_on_what_the_filter_of_the_link_passes():
+    test = visit(threshold="0.3", seed="5", weights="1_0_0_0_2")
+    assert metrics(test)["Experiences that pass"] == "4 of 5"
+    button(test, "Sleep").click().run()
+    asked = store.latest(BRAIN, "sleep").arguments
+    assert (asked["threshold"], asked["seed"], asked["weights"]["novelty"], asked["weights"]["conflict"]) == (0.3, 5, 0, 2)
+
+
+def test_nothing_passes_at_the_top_and_then_nothing_can_sleep():
+    test = visit(threshold="0.9")
+    assert metrics(test) == {"Experiences that pass": "0 of 5", "Their mean salience": "none"}
+    assert button(test, "Sleep").disabled
+    assert "Nothing reaches 0.90" in markdown(test)
 
 
 def test_halves_round_up_as_in_the_document():
@@ -161,7 +125,7 @@ def test_sleep_queues_one_night_and_a_refresh_finds_it():
     test = visit()
     button(test, "Sleep").click().run()
     job = store.latest(BRAIN, "sleep")
-    assert (job.state, job.arguments) == ("queued", {"threshold": 0.6, "seed": 0})
+    assert (job.state, job.arguments) == ("queued", DOSE)
     assert button(test, "Sleep").disabled
     again = visit()  # another tab, or a reload
     assert button(again, "Sleep").disabled
@@ -195,11 +159,11 @@ def test_a_finished_night_is_shown_whole(home):
     assert any(night.base_sha256_before in element.value for element in test.code)
     assert any("learning rate 0.01" in element.value and "seed 0" in element.value for element in test.caption)
     assert "I have no name." in texts(test)
-    assert any("night 1" in element.value and "In the weights" in element.value for element in test.caption)
+    assert "2 exchanges wait for a night" in shown  # one of the three came back
 
 
 def test_a_night_rolled_back_says_why(home):
-    sleep(home, a_night(kept=False))
+    sleep(home, a_night(kept=False, reasons=["Too much was lost."]))
     test = visit()
     assert "rolled back" in test.warning[0].value
     assert "Too much was lost." in test.warning[0].value
@@ -224,40 +188,10 @@ def test_words_of_people_and_brains_are_never_markup(home):
     store.start(job.id)
     store.end(job.id, "done", result={"prompt": SCRIPT, "before": SCRIPT, "now": SCRIPT, "cycle": 1, "adapter_sha256": None})
     test = visit()
-    assert texts(test).count(SCRIPT) == 3 + 2 + 3
+    assert texts(test).count(SCRIPT) == 3 + 1 + 3
     for element in test.main:
         if element.type not in ("text", "text_input", "text_area"):
             assert "<script>" not in str(getattr(element, "value", "")), element.type
-
-
-@pytest.mark.parametrize(
-    ("prompt", "reply", "error"),
-    [
-        ("", "Yes.", "prompt is empty"),
-        ("Hi", " \n", "response is empty"),
-        ("x" * 9999, "Yes.", "shorten"),
-        ("Hi", "y" * 9999, "shorten"),
-    ],
-)
-def test_an_experience_that_cannot_be_used_is_a_sentence(prompt, reply, error):
-    test = visit()
-    test.text_input(key="own_prompt").set_value(prompt)
-    test.text_area(key="own_reply").set_value(reply)
-    button(test, "Remember this").click().run()
-    assert error in test.error[0].value
-    assert store.latest(BRAIN, "remember") is None
-    assert test.text_area(key="own_reply").value == reply  # nothing that was typed is lost
-
-
-def test_an_experience_of_ones_own_goes_to_the_worker():
-    test = visit()
-    test.text_input(key="own_prompt").set_value(" What is my dog called? ")
-    test.text_area(key="own_reply").set_value("Your dog is called Biscuit.")
-    button(test, "Remember this").click().run()
-    assert not test.error
-    job = store.latest(BRAIN, "remember")
-    assert job.arguments == {"prompt": "What is my dog called?", "response": "Your dog is called Biscuit."}
-    assert test.text_input(key="own_prompt").value == ""
 
 
 @pytest.mark.parametrize(("prompt", "error"), [("  ", "no question"), ("x" * 10_000, "shorten")])
@@ -304,15 +238,44 @@ def test_two_visitors_see_their_own(home):
 
 
 def test_a_page_that_runs_past_the_app_frames_itself():
-    test = visit("pages/home.py")
+    assert metrics(visits.visit("home"))["Experiences that pass"] == "3 of 5"
+
+
+def test_a_recorded_night_is_shown_until_the_brain_has_slept(home):
+    visits.record("night", {"cycle": a_night().as_dict(), "events": []})
+    test = visit()
+    assert "I have no name." in texts(test)
+    assert "**Measured, recorded** on 2026-11-22, embedded base efefefefefef, seed 7" in captions(test)
+    sleep(home, a_night())
+    assert "recorded" not in captions(visit())
+
+
+def test_a_brain_that_is_deleted_under_the_page_is_a_new_one(home):
+    sleep(home, a_night())
+    test = visit()
+    assert test.success
+    shutil.rmtree(home / BRAIN)
+    visits.settled(test)
+    assert not test.success
     assert metrics(test)["Experiences that pass"] == "3 of 5"
 
 
-def test_the_slider_answers_fast():
+def test_measured_salience_that_nobody_measured_cannot_be_slept_on():
+    test = visit(salience="measured")
+    assert metrics(test)["Experiences that pass"] == "0 of 5"
+    assert button(test, "Sleep").disabled
+    assert "not measured yet" in markdown(test)
+
+
+def test_the_page_brings_no_torch():
+    assert visits.heavy_modules("home") == "[]"
+
+
+def test_the_first_page_answers_fast():
     test = visit()
     times = []
-    for threshold in (0.1, 0.9, 0.5, 0.6, 0.3):
+    for _ in range(5):
         began = time.perf_counter()
-        test.slider[0].set_value(threshold).run()
+        test.run()
         times.append(time.perf_counter() - began)
     assert sorted(times)[2] < 1.0, times  # generous: the harness parses every element, and the machine may be busy

@@ -32,6 +32,12 @@ def test_names_that_can(name, brain, own_home, tiny_base):
     assert (one.notices, one.history(), one.memory.count()) == ([], [], 0)
 
 
+def test_a_model_that_is_not_there_makes_no_brain(own_home):
+    with pytest.raises(UserError, match="Cannot load the model nobody/nothing"):
+        Brain.open("a", model="nobody/nothing")
+    assert not (own_home / "a").exists()
+
+
 def test_a_brain_stays_on_its_model(brain, tiny_folder, tmp_path, monkeypatch):
     brain("a").close()
     with pytest.raises(UserError, match="stands on the model"):

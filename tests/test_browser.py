@@ -1,90 +1,12 @@
 """The whole path in a real browser: a fresh server, a night, a reload in the middle of it, and what the brain says then."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from browser import address, browser, visit
+from playwright.sync_api import Page, expect
 
-from sleepcon import jobs
 from sleepcon.ui import brains
-
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-PATIENCE = 120_000
-"""Milliseconds that one step may take on a busy machine."""
-expect.set_options(timeout=PATIENCE)
-ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        missing = "No Chromium: install one (apt-get install chromium) or name it in CHROMIUM."
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def address(tmp_path, own_home):
-    """The address of a fresh server, started from a folder that is not the project's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = f"from sleepcon.ui import serve; serve('127.0.0.1', {port}, folder={str(own_home)!r})"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "STREAMLIT_SERVER_HEADLESS": "true"}
-    with (tmp_path / "server.log").open("wb") as log:
-        server = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, stdout=log, stderr=log)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(20)
-        jobs.stop_worker()
-    assert "Traceback" not in (tmp_path / "server.log").read_text()
-
-
-def wait_for(url: str, server: subprocess.Popen) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=2)
-            return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail("the server did not start")
-
-
-def visit(browser: Browser, url: str, width: int = 1280, scheme: str = "light") -> tuple[Page, list[str]]:
-    """A new visitor's page, and the list that its complaints go to: errors of scripts and requests to elsewhere."""
-    page = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
-    page.set_default_timeout(PATIENCE)
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    own = re.compile(r"(http://127\.0\.0\.1|data:|blob:)")
-    page.on("request", lambda request: own.match(request.url) or complaints.append(request.url))
-    # On a deep link Streamlit looks for its own service under the page's address first; the 404 of that is not ours.
-    page.on("response", lambda answer: answer.status < 400 or "/_stcore/" in answer.url or complaints.append(answer.url))
-    page.goto(url)
-    page.get_by_role("heading", name="Ask the brain").wait_for()
-    return page, complaints
 
 
 def metric(page: Page, label: str):

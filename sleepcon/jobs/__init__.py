@@ -9,9 +9,10 @@ the table of ``store.py`` beside it, which any number of pages may poll. Nothing
 """
 
 from sleepcon.jobs.queue import submit
-from sleepcon.jobs.store import ENDED, Job, ahead_of, cancel, curve, last_event, latest, read
+from sleepcon.jobs.store import ENDED, Job, ahead_of, cancel, curve, last_event, last_of, latest, newest, read
 from sleepcon.jobs.worker import ensure_worker, stop_worker
 
 __all__ = [
-    "ENDED", "Job", "ahead_of", "cancel", "curve", "ensure_worker", "last_event", "latest", "read", "stop_worker", "submit",
+    "ENDED", "Job", "ahead_of", "cancel", "curve", "ensure_worker", "last_event", "last_of", "latest", "newest",
+    "read", "stop_worker", "submit",
 ]  # fmt: skip

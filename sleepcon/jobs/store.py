@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS events (
 ) WITHOUT ROWID;
 """
 COLUMNS = "id, kind, brain, arguments, state, message, result, created, ended"
-URGENT = ("ask", "remember")
+URGENT = ("ask", "remember", "take_in", "score", "doses", "say")
 """Kinds that take a moment and that somebody waits for: they go before the nights that wait."""
 
 
@@ -108,13 +108,36 @@ def read(id: str, home: str | Path | None = None) -> Job | None:
     return as_job(row)
 
 
-def latest(brain: str, kind: str, home: str | Path | None = None) -> Job | None:
-    """The newest job of a kind on a brain."""
+def latest(
+    brain: str, kind: str, home: str | Path | None = None, *, state: str | None = None, arguments: dict | None = None
+) -> Job | None:
+    """The newest job of a kind on a brain, among those in ``state`` and with exactly these ``arguments``, where given."""
+    written = None if arguments is None else json.dumps(arguments)
     with table(home) as connection:
         row = connection.execute(
-            f"SELECT {COLUMNS} FROM jobs WHERE brain = ? AND kind = ? ORDER BY number DESC LIMIT 1", (brain, kind)
+            f"SELECT {COLUMNS} FROM jobs WHERE brain = ? AND kind = ? AND coalesce(state = ?, 1) AND coalesce(arguments = ?, 1)"
+            " ORDER BY number DESC LIMIT 1",
+            (brain, kind, state, written),
         ).fetchone()
     return as_job(row)
+
+
+def newest(brain: str, home: str | Path | None = None) -> Job | None:
+    """The newest job on a brain, of whatever kind."""
+    with table(home) as connection:
+        row = connection.execute(
+            f"SELECT {COLUMNS} FROM jobs WHERE brain = ? ORDER BY number DESC LIMIT 1", (brain,)
+        ).fetchone()
+    return as_job(row)
+
+
+def last_of(brain: str, kind: str, count: int, home: str | Path | None = None) -> list[Job]:
+    """The last ``count`` jobs of a kind on a brain, oldest first."""
+    with table(home) as connection:
+        rows = connection.execute(
+            f"SELECT {COLUMNS} FROM jobs WHERE brain = ? AND kind = ? ORDER BY number DESC LIMIT ?", (brain, kind, count)
+        ).fetchall()
+    return [job for row in reversed(rows) if (job := as_job(row))]
 
 
 def ahead_of(job: Job, home: str | Path | None = None) -> int:

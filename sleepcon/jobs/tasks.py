@@ -6,13 +6,17 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from sleepcon import consistency, conversation, frozen, leave_out, specifications
 from sleepcon.brain import Brain
+from sleepcon.doses import ladder
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience, read_experiences, with_ids
 from sleepcon.jobs import store
 from sleepcon.jobs.store import Job
+from sleepcon.measure import measure
 from sleepcon.model import Base, load_base
 from sleepcon.paths import DOCUMENT
+from sleepcon.salience import Weights
 from sleepcon.sleep import Event, Stopped
 
 log = logging.getLogger(__name__)
@@ -41,8 +45,12 @@ def opened(name: str, home: Path) -> Brain:
 
 def sleep(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
     """Run one night; the result is its row of the ledger."""
-    threshold, seed = arguments["threshold"], arguments["seed"]
-    return brain.sleep(threshold=threshold, seed=seed, on_event=on_event, should_stop=should_stop).as_dict()
+    weights = Weights(**arguments.get("weights", {}))
+    cycle = brain.sleep(
+        arguments["threshold"], arguments["seed"], weights=weights, measured=arguments.get("measured", False),
+        on_event=on_event, should_stop=should_stop,
+    )  # fmt: skip
+    return cycle.as_dict()
 
 
 def ask(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
@@ -63,7 +71,48 @@ def remember(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: Shou
     return {"id": experience.id, "new": added.new}
 
 
-TASKS: dict[str, Callable[[Brain, dict, OnEvent, ShouldStop], dict]] = {"sleep": sleep, "ask": ask, "remember": remember}
+def take_in(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
+    """Put the experiences of a file into memory, all or none, and measure those that state no salience."""
+    added = brain.remember(Experience(**one) for one in arguments["experiences"])
+    brain.waiting()
+    return {"new": added.new, "duplicates": added.duplicates}
+
+
+def score(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
+    """SNARC of what memory holds, with evidence and the surprise of each token; see ``measure``."""
+
+    def halt_if_asked() -> None:
+        if should_stop():
+            raise Stopped()
+
+    return {"rows": measure(brain, arguments.get("ids"), halt_if_asked), "base_sha256": brain.base.sha256}
+
+
+def without(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
+    """Run a night again in a copy of the brain, without one of its experiences; see ``leave_out``."""
+    return leave_out.again(brain, arguments["cycle"], arguments["id"], on_event, should_stop)
+
+
+def doses(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
+    """One question at every dose of a night's adapter; see ``doses.ladder``."""
+
+    def halt_if_asked() -> None:
+        if should_stop():
+            raise Stopped()
+
+    return ladder(brain, arguments["prompt"], arguments["cycle"], halt_if_asked=halt_if_asked)
+
+
+def sessions(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
+    """Sessions whose context fades, without and with sleep, on brains of their own; see ``frozen.study``."""
+    return frozen.study(brain.base, arguments["seeds"], on_event, should_stop)
+
+
+TASKS: dict[str, Callable[[Brain, dict, OnEvent, ShouldStop], dict]] = {
+    "sleep": sleep, "ask": ask, "remember": remember, "take_in": take_in, "score": score, "without": without,
+    "doses": doses, "sessions": sessions,
+    "say": conversation.say, "consistency": consistency.run, "specifications": specifications.run,
+}  # fmt: skip
 """What each kind of job does with a brain and its arguments; the result is JSON types."""
 
 

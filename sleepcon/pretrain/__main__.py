@@ -29,7 +29,7 @@ PLAN = (
     ("broad", BROAD, range(48), 1100, 0),
     ("facts", FACTS, range(100, 142), 2000, 1300),
     ("contexts", CONTEXTS, range(200, 242), 1000, 0),
-    ("all", ALL, range(300, 350), 3300, 1300),
+    ("all", ALL, range(300, 350), 2900, 1300),
 )
 
 

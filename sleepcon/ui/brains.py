@@ -62,6 +62,11 @@ def document() -> tuple[Experience, ...]:
     return tuple(with_ids(read_experiences(DOCUMENT)))
 
 
+def is_documents(id: str) -> bool:
+    """Whether an experience is one of the document's."""
+    return any(experience.id == id for experience in document())
+
+
 def look(name: str) -> View:
     """The brain ``name``; one that nobody has used yet holds the document's exchanges and has had no night."""
     path = brain_folder(name) / "memory.sqlite"

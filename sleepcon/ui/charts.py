@@ -11,7 +11,7 @@ from sleepcon.ui.palette import BLUE
 HEIGHT = 260
 
 
-def live_loss(curve: Sequence[tuple[int, float]], steps: int) -> None:
+def live_loss(curve: Sequence[tuple[int, float]], steps: int, height: int = HEIGHT) -> None:
     """The loss so far. Its horizontal axis has room for all ``steps`` from the start, so nothing jumps."""
     room = {"domain": [1, max(steps, 2)], "nice": False}
     spec = {
@@ -24,7 +24,7 @@ def live_loss(curve: Sequence[tuple[int, float]], steps: int) -> None:
     data = pd.DataFrame(curve, columns=["step", "loss"])
     now = f"at step {curve[-1][0]} it is {curve[-1][1]:.3f}" if curve else "no step yet"
     alt = f"Loss of the taught replies while the brain sleeps: {now}."
-    st.vega_lite_chart(data, spec, height=HEIGHT, key="live-loss", alt=alt)
+    st.vega_lite_chart(data, spec, height=height, key="live-loss", alt=alt)
 
 
 def finished_loss(curve: Sequence[float], key: str) -> None:
@@ -40,3 +40,11 @@ def finished_loss(curve: Sequence[float], key: str) -> None:
     st.plotly_chart(figure, key=f"{key}-chart", config={"displayModeBar": False}, alt=alt)
     with st.expander("The same numbers as a table"):
         st.dataframe(pd.DataFrame({"step": steps, "loss (nats per token)": curve}), hide_index=True, key=f"{key}-table")
+
+
+def finished(figure: go.Figure, key: str, alt: str, table: pd.DataFrame, height: int = HEIGHT) -> None:
+    """A finished figure with its text alternative, and its numbers as a table. ``key``: one of its own on the page."""
+    figure.update_layout(height=height, margin={"l": 10, "r": 10, "t": 10, "b": 10}, dragmode=False)
+    st.plotly_chart(figure, key=f"{key}-chart", config={"displayModeBar": False}, alt=alt)
+    with st.expander("The same numbers as a table"):
+        st.dataframe(table, hide_index=True, key=f"{key}-table")

@@ -7,6 +7,7 @@ import streamlit as st
 
 from sleepcon import jobs
 from sleepcon.jobs import Job
+from sleepcon.recorded import Recording
 from sleepcon.ui import palette
 from sleepcon.ui.brains import Held
 
@@ -32,6 +33,17 @@ def documented(what: str) -> None:
 def measured(brain: str, what: str) -> None:
     """Label numbers that this program computed: on which brain, and what else it takes to find them again."""
     st.caption(f":material/straighten: **Measured** on brain {brain}, {what}.")
+
+
+def computed(what: str) -> None:
+    """Label numbers that this program works out without running a brain: what from, and what else there is to say."""
+    st.caption(f":material/straighten: **Measured:** computed {what}.")
+
+
+def recorded(recording: Recording, what: str) -> None:
+    """Label numbers of a recorded run: ``what`` was measured, when, on which base and with which seed."""
+    base = f"embedded base {recording.base_sha256[:12]}"
+    st.caption(f":material/history: **Measured, recorded** on {recording.made}, {base}, seed {recording.seed}: {what}.")
 
 
 def illustrative(what: str) -> None:

@@ -1,5 +1,7 @@
 """A night on the page: live while it goes on, whole when it is over."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from sleepcon import jobs
@@ -11,20 +13,25 @@ from sleepcon.ui.brains import View
 STAGES = (("select", "Select"), ("dream", "Dream"), ("train", "Train"), ("wake", "Wake up"))
 
 
-def live(job: Job) -> None:
-    """Where a night is: its stage, its step and its loss so far."""
+def live(job: Job, height: int = charts.HEIGHT) -> None:
+    """Where a night is: its stage, its step and its loss so far, ``height`` pixels high."""
     event = jobs.last_event(job.id)
     if job.state == "queued" or event is None:
         st.progress(0.0, text=components.waiting_sentence(job) if job.state == "queued" else "Falling asleep.")
         return
+    at(event, jobs.curve(job.id), height)
+
+
+def at(event: dict, curve: Sequence[tuple[int, float]], height: int = charts.HEIGHT) -> None:
+    """A night at an event (as ``sleep.Event.as_dict`` has it), with its (step, loss) so far."""
     reached = [name for name, _ in STAGES].index(event["stage"]) if event["stage"] in dict(STAGES) else len(STAGES)
     st.markdown("  ›  ".join(stage_mark(place, title, reached) for place, (_, title) in enumerate(STAGES)))
-    curve = jobs.curve(job.id)
     steps = event["steps"] or (curve[-1][0] if curve else 0)
     share = 0.05 if not curve else 0.1 + 0.8 * curve[-1][0] / steps
-    st.progress(share if reached < len(STAGES) - 1 else 0.95, text=event["message"])
+    share = 1.0 if event["stage"] == "done" else share if reached < len(STAGES) - 1 else 0.95
+    st.progress(share, text=event["message"])
     if curve:
-        charts.live_loss(curve, steps)
+        charts.live_loss(curve, steps, height)
 
 
 def stage_mark(place: int, title: str, reached: int) -> str:
@@ -48,20 +55,7 @@ def finished(cycle: Cycle, view: View) -> None:
     components.measured(view.label, what_of(cycle))
 
     st.subheader("What it says, before and after")
-    st.markdown("Each question is asked on its own: nothing is in the context, so what the brain knows comes from its weights.")
-    for place, reply in enumerate(cycle.replies):
-        components.question(reply["prompt"], f"night-{place}")
-        after = f"After night {cycle.cycle}" if cycle.kept else "After the night, rolled back"
-        components.side_by_side(("Before the night", reply["before"]), (after, reply["after"]))
-        salience, share = components.percent(reply["salience"]), components.percent(reply["share"])
-        icon, came_back = (":material/check:", "The taught reply came back")
-        if not reply["learned"]:
-            icon, came_back = ":material/close:", "The taught reply did not come back"
-        st.caption(f"{icon} {came_back} · salience {salience} · share of the gradient {share}")
-        if not reply["learned"]:
-            components.said("Taught", reply["taught"])
-        if place + 1 < len(cycle.replies):
-            st.space("small")
+    replies(cycle)
     components.measured(view.label, what_of(cycle))
 
     st.subheader("The wake-up check")
@@ -78,6 +72,24 @@ def finished(cycle: Cycle, view: View) -> None:
     st.markdown(f"{icon} The base's weights are {result}: SHA-256 before and after.")
     st.code(f"before {cycle.base_sha256_before}\nafter  {cycle.base_sha256_after}", language=None, wrap_lines=True)
     components.measured(view.label, what_of(cycle))
+
+
+def replies(cycle: Cycle) -> None:
+    """What the brain said to each taught question before the night, and after it."""
+    st.markdown("Each question is asked on its own: nothing is in the context, so what the brain knows comes from its weights.")
+    for place, reply in enumerate(cycle.replies):
+        components.question(reply["prompt"], f"night-{place}")
+        after = f"After night {cycle.cycle}" if cycle.kept else "After the night, rolled back"
+        components.side_by_side(("Before the night", reply["before"]), (after, reply["after"]))
+        salience, share = components.percent(reply["salience"]), components.percent(reply["share"])
+        icon, came_back = (":material/check:", "The taught reply came back")
+        if not reply["learned"]:
+            icon, came_back = ":material/close:", "The taught reply did not come back"
+        st.caption(f"{icon} {came_back} · salience {salience} · share of the gradient {share}")
+        if not reply["learned"]:
+            components.said("Taught", reply["taught"])
+        if place + 1 < len(cycle.replies):
+            st.space("small")
 
 
 def verdict(cycle: Cycle) -> None:

@@ -6,6 +6,11 @@ light and the dark background.
 
 BLUE = "#2f7fc1"
 GREY = "#7f8590"
+DEEP_BLUE = "#22649f"
+"""A ground for white text (contrast 6.2); as a line it is too dark for the dark theme."""
+ORANGE = "#c8641b"
+GREEN = "#0b8f6a"
+PINK = "#b8618f"
 
 CONSOLIDATE = (":material/check_circle:", "consolidate")
 SKIP = (":material/do_not_disturb_on:", "skip")

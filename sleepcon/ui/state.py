@@ -53,15 +53,59 @@ def new_brain() -> str:
     return f"visitor-{secrets.token_hex(12)}"
 
 
+def read_weights(text: str) -> tuple[float, ...]:
+    """Five weights, each the nearest step of .1 from 0 to 2, not all 0; written ``1_1_0.5_1_2``."""
+    values = [float(part) for part in text.split("_")]
+    if len(values) != 5 or any(value != value for value in values):
+        raise ValueError("not five numbers")
+    weights = tuple(round(min(max(value, 0.0), 2.0), 1) for value in values)
+    if not any(weights):
+        raise ValueError("all weights are 0")
+    return weights
+
+
+def read_key(text: str) -> str:
+    """A short name of twelve hexadecimal digits."""
+    if not re.fullmatch(r"[0-9a-f]{12}", text):
+        raise ValueError("not a short name")
+    return text
+
+
+def write_weights(weights: tuple[float, ...]) -> str:
+    """As ``read_weights`` reads them."""
+    return "_".join(f"{weight:g}" for weight in weights)
+
+
+def whole(name: str, default: int, low: int, high: int) -> Field:
+    """A field that holds a whole number from ``low`` to ``high``."""
+    return Field(name, lambda: default, lambda text: min(max(int(text), low), high))
+
+
+def choice(name: str, options: tuple[str, ...]) -> Field:
+    """A field that holds one of ``options``; the first is the default."""
+
+    def read(text: str) -> str:
+        if text not in options:
+            raise ValueError(f"not one of {', '.join(options)}")
+        return text
+
+    return Field(name, lambda: options[0], read)
+
+
 THRESHOLD = Field("threshold", lambda: 0.6, read_threshold, lambda value: f"{value:.2f}")
 SEED = Field("seed", lambda: 0, read_seed)
 BRAIN_NAME = Field("brain", new_brain, read_brain)
-FIELDS = (THRESHOLD, SEED, BRAIN_NAME)
+SOURCE = choice("salience", ("documented", "measured"))
+"""Which salience decides about the document's exchanges; what has no documented one goes by the measured one anyway."""
+WEIGHTS = Field("weights", lambda: (1.0,) * 5, read_weights, write_weights)
+PRESENT = whole("present", 0, 0, 1)
+"""Whether the live demo shows nothing but itself: a field of that page, and the frame around it."""
+FIELDS = (THRESHOLD, SEED, BRAIN_NAME, SOURCE, WEIGHTS)
 
 
-def load() -> None:
-    """Fill the session from the URL at its first run, and keep the URL in step at every run."""
-    for field in FIELDS:
+def load(*own: Field) -> None:
+    """Fill the session from the URL at its first run, and keep the URL in step at every run. ``own``: the page's own fields."""
+    for field in (*FIELDS, *own):
         if field.name not in st.session_state:
             st.session_state[field.name] = from_url(field)
         written = field.write(st.session_state[field.name])
@@ -89,7 +133,11 @@ def put(field: Field, value: Any) -> None:
 
 
 def widget(field: Field) -> dict[str, Any]:
-    """``key`` and ``on_change`` for the widget that shows the field."""
+    """``key`` and ``on_change`` for the widget that shows the field.
+
+    Give the widget the field's value as its default too (``value``, ``index`` or ``default``): a run that comes before the
+    browser has drawn the last one takes its place, and a widget first drawn then starts at its default, and reports that.
+    """
     key = f"widget_{field.name}"
     if st.session_state.get(key) != get(field):  # set anew at every run, it would pull a slider back that is being moved
         st.session_state[key] = get(field)

@@ -1,0 +1,84 @@
+"""Charts of the frozen problem: the document's bars, the published sessions, and ours, all on an axis from 0 to 100%."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from sleepcon.documented import PublishedSession
+from sleepcon.ui import charts, frozen_results
+from sleepcon.ui.palette import BLUE, GREY, ORANGE
+
+STYLES = {"none": (GREY, "dash", "circle-open"), "sham": (ORANGE, "dot", "square"), "sleep": (BLUE, "solid", "diamond")}
+AXIS = {"range": [0, 1.04], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
+ROOM = {"domain": [0.38, 1]}
+"""What is below is for the legend: the published and the measured chart are of one height, so that they compare by eye."""
+SESSIONS = {
+    "xaxis": {"title": "session", "type": "category"}, "showlegend": True,
+    "legend": {"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom"},
+}  # fmt: skip
+
+
+def bars(rows: Sequence[tuple[str, float | None]], key: str, what: str) -> None:
+    """The document's bars: hatched, for nobody measured them. ``None`` stands for a sleep cycle between two sessions."""
+    names, values = [name for name, _ in rows], [value for _, value in rows]
+    figure = go.Figure(
+        go.Bar(
+            x=names, y=values, text=["" if value is None else f"{value:.0%}" for value in values], textposition="outside",
+            marker={"color": "rgba(127,133,144,.25)", "line": {"color": GREY, "width": 2},
+                    "pattern": {"shape": "/", "fgcolor": GREY, "size": 7}},
+            hovertemplate="%{x}: %{y:.0%}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(yaxis=AXIS, xaxis={"type": "category", "tickangle": -40}, showlegend=False)
+    said = ", ".join(f"{name} {'sleep' if value is None else format(value, '.0%')}" for name, value in rows)
+    table = pd.DataFrame({"when": names, "level": ["sleep" if value is None else f"{value:.0%}" for value in values]})
+    charts.finished(figure, key, f"The document's bars {what}, drawn and not measured: {said}.", table, height=280)
+
+
+def published(sessions: Sequence[PublishedSession]) -> None:
+    """The identity score of the published record; the session after its sleep cycle has a mark of its own."""
+    names, scores = [f"{row.session}" for row in sessions], [row.identity for row in sessions]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=names, y=scores, mode="lines+markers", name="identity score", line={"color": GREY, "width": 2.5},
+        marker={"symbol": ["circle"] * (len(names) - 1) + ["star"], "size": [9] * (len(names) - 1) + [16]},
+        hovertemplate="session %{x}: %{y:.3f}<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(SESSIONS | {"yaxis": AXIS | ROOM | {"title": "identity score"}})
+    said = ", ".join(f"session {row.session} {row.identity:.3f}" for row in sessions)
+    table = pd.DataFrame(
+        {"session": names, "identity score": scores, "partnership words (%)": [row.partnership_percent for row in sessions]}
+    )
+    charts.finished(figure, "published", f"Published identity scores: {said}, the last after a sleep cycle.", table, height=320)
+
+
+def measured(result: dict, key: str) -> None:
+    """Share of probes answered as taught, a line for each arm; of several seeds each has a thin line behind the mean."""
+    names, several = [str(number) for number in result["numbers"]], len(result["seeds"]) > 1
+    figure = go.Figure()
+    for arm, title in frozen_results.ARMS.items():
+        colour, dash, symbol = STYLES[arm]
+        if several:
+            for seed, values in frozen_results.series(result, arm).items():
+                figure.add_scatter(
+                    x=names, y=values, mode="lines", line={"color": colour, "dash": dash, "width": 1}, opacity=0.55,
+                    showlegend=False, hovertemplate=f"{title}, seed {seed}, session %{{x}}: %{{y:.0%}}<extra></extra>",
+                )  # fmt: skip
+        figure.add_scatter(
+            x=names, y=frozen_results.means(result, arm), name=title + (", mean" if several else ""), mode="lines+markers",
+            line={"color": colour, "dash": dash, "width": 3}, marker={"symbol": symbol, "size": 10},
+            hovertemplate=f"{title}, session %{{x}}: %{{y:.0%}}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(SESSIONS | {"yaxis": AXIS | ROOM | {"title": "answered as taught"}})
+    rows = [
+        {"arm": frozen_results.ARMS[course["arm"]], "seed": course["seed"]}
+        | {f"session {name}": f"{value:.0%}" for name, value in zip(names, course["answered"], strict=True)}
+        for course in result["courses"]
+    ]  # fmt: skip
+    parts = [
+        f"{title} " + ", ".join(f"{value:.0%}" for value in frozen_results.means(result, arm))
+        for arm, title in frozen_results.ARMS.items()
+    ]  # fmt: skip
+    alt = f"Probes answered as taught in sessions {', '.join(names)}. {'; '.join(parts)}."
+    charts.finished(figure, key, alt, pd.DataFrame(rows), height=320)
