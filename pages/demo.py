@@ -4,7 +4,7 @@ import streamlit as st
 
 from sleepcon import jobs
 from sleepcon.recorded import recording
-from sleepcon.ui import charts, components, demo, filtering, night_box, nights, shell, state
+from sleepcon.ui import asking, charts, components, demo, filtering, night_box, nights, shell, state
 
 shell.begin(state.PRESENT)
 presenting = bool(state.get(state.PRESENT))
@@ -12,19 +12,6 @@ name, chosen = state.get(state.BRAIN_NAME), filtering.current()
 saying, taking_in, asked = (jobs.latest(name, kind) for kind in ("say", "remember", "ask"))
 box = night_box.look()
 view, talk = box.view, demo.talk(name)
-
-
-def put_question() -> None:
-    """Ask in a fresh context, before any night and now."""
-    prompt = st.session_state.fresh.strip()
-    st.session_state.fresh_error = ""
-    if not prompt:
-        st.session_state.fresh_error = "There is no question yet: write one."
-    elif len(prompt) > demo.LONGEST_PROMPT:
-        st.session_state.fresh_error = f"At most {demo.LONGEST_PROMPT} characters may be asked; shorten the question."
-    else:
-        jobs.submit("ask", name, {"prompt": prompt})
-
 
 st.title("Live demo", anchor=False)
 if not presenting:
@@ -63,6 +50,8 @@ if taking_in and taking_in.active:
 elif taking_in and taking_in.state == "failed":
     st.error("The exchange was not taken in:", icon=":material/error:")
     components.words(taking_in.message)
+if st.session_state.get("teach_error"):
+    st.error(st.session_state.teach_error, icon=":material/error:")
 with st.form("talk", border=False):
     st.text_input("Say something to the brain", key="say", placeholder="What should I call you?")
     st.form_submit_button("Say", on_click=demo.say, icon=":material/chat:", disabled=box.resting)
@@ -77,7 +66,8 @@ waiting = chosen.waiting(view)
 if not box.resting:
     st.markdown(night_box.sentence(box, chosen, len(waiting)))
     for held in waiting[: demo.SHOWN]:
-        components.said(f"Salience {components.percent(chosen.salience(held) or 0.0)}", held.experience.prompt)
+        salience = f"Salience {components.percent(chosen.salience(held) or 0.0)} ({chosen.source(held)})"
+        components.said(salience, held.experience.prompt)
     if len(waiting) > demo.SHOWN:
         st.caption(f"And {len(waiting) - demo.SHOWN} more.")
 with st.container(horizontal=True):
@@ -116,20 +106,10 @@ else:
     kept = "After the night" if box.last.kept else "After the night, rolled back"
     demo.before_and_after(box.last.replies, kept)
     components.measured(view.label, nights.what_of(box.last))
-    with st.form("ask", border=False):
-        st.text_input("Ask it something else", key="fresh", placeholder="Who are you?")
-        st.form_submit_button("Ask", on_click=put_question, icon=":material/chat:")
-    if st.session_state.get("fresh_error"):
-        st.error(st.session_state.fresh_error, icon=":material/error:")
-    if asked and asked.active:
-        components.follow(asked, components.thinking)
-    elif asked and asked.result and asked.result["cycle"] == box.last.cycle:
-        components.question(asked.result["prompt"], "answered")
-        components.side_by_side(("Before any night", asked.result["before"]), ("Now", asked.result["now"]))
-        components.measured(view.label, f"after night {box.last.cycle}, greedy replies, nothing in context")
-    elif asked and asked.message:
-        st.error("The brain could not answer:", icon=":material/error:")
-        components.words(asked.message)
+    st.markdown("Ask it something else. The same question goes to the brain as it was before any night, and as it is now.")
+    asking.form()
+    if asked and (asked.result is None or asked.result["cycle"] == box.last.cycle):
+        asking.answers(asked, view)
 st.button(
     "Start over", on_click=state.start_over, icon=":material/restart_alt:", disabled=box.resting, help=night_box.OVER_HELP
 )

@@ -34,7 +34,12 @@ if not opening.guessing():
         scoring.label(view, chosen, scored)
     labels = {"documented": "Documented salience", "measured": "Salience measured live"}
     st.radio(
-        "Which salience decides", labels, int(chosen.measured), labels.__getitem__, horizontal=True, **state.widget(state.SOURCE)
+        "Which salience decides",
+        labels,
+        int(chosen.measured),
+        labels.__getitem__,
+        horizontal=True,
+        **state.widget(state.SOURCE),
     )
     with st.container():
         scoring.progress(view, chosen, scored)

@@ -40,7 +40,7 @@ for held in passing[:5]:
 if len(passing) > 5:
     st.caption(f"And {len(passing) - 5} more.")
 st.caption(chosen.sentence())
-shell.link("filter", "Change the filter, or add an experience of your own")
+shell.link("filter", "Change the filter or add your own")
 night_box.controls(box)
 with st.container():  # what comes and goes stands in a container: the question below it stays where it is
     night_box.progress(box)

@@ -19,7 +19,7 @@ ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds that one step may take on a busy machine."""
 expect.set_options(timeout=PATIENCE)
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ from sleepcon import jobs, recorded
 from sleepcon.experience import Experience, with_ids
 from sleepcon.jobs import store
 from sleepcon.memory import Memory
-from sleepcon.ui import demo, filtering
+from sleepcon.ui import brains, demo, filtering
 
 FACTORS = {
     name: {"value": value, "evidence": "because", "estimated": False}
@@ -70,11 +70,11 @@ def test_what_cannot_be_said_is_a_sentence(prompt, error):
 def test_an_exchange_shows_its_salience_against_the_threshold():
     said(SCRIPT, SCRIPT)
     test = visit("demo", threshold="0.7")
-    assert "Salience **70%** (this exchange)" in markdown(test)
+    assert "Salience **70%** (measured)" in markdown(test)
     assert markdown(test).count("consolidate") == 1
     assert texts(test).count(SCRIPT) == 2
     weighed = visit("demo", threshold="0.7", weights="0_0_1_0_0")
-    assert "Salience **50%** (this exchange)" in markdown(weighed)
+    assert "Salience **50%** (measured)" in markdown(weighed)
     assert "<script>" not in markdown(test) + captions(test)
 
 
@@ -97,7 +97,21 @@ def test_no_reply_to_teach_is_a_sentence():
     said()
     test = visit("demo")
     button(test, "Remember this reply").click().run()
-    assert "There is no reply yet" in test.error[0].value
+    assert "response is empty" in test.error[0].value
+    assert store.latest(BRAIN, "remember") is None
+    test.text_area[0].set_value("I am Orlo.")
+    button(test, "Remember this reply").click().run()
+    assert not test.error
+
+
+def test_a_brain_that_is_full_says_so(home):
+    said()
+    (home / BRAIN).mkdir(parents=True)
+    with Memory(home / BRAIN / "memory.sqlite") as memory:
+        memory.add(with_ids(Experience(f"Number {place}?", "Yes.", salience=0.1) for place in range(brains.SHOWN)))
+    test = visit("demo")
+    button(test, "Remember this exchange").click().run()
+    assert "start over for more" in test.error[0].value
     assert store.latest(BRAIN, "remember") is None
 
 
@@ -130,7 +144,7 @@ def test_after_the_night_the_context_is_fresh_and_both_replies_stand_side_by_sid
     test.text_input(key="say").set_value("Hello")
     button(test, "Say").click().run()
     assert store.latest(BRAIN, "say").arguments["earlier"] == []
-    test.text_input(key="fresh").set_value("Who are you?")
+    test.text_input(key="question").set_value("Who are you?")
     button(test, "Ask").click().run()
     job = store.latest(BRAIN, "ask")
     store.start(job.id)

@@ -5,26 +5,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import BIX, DULL, ORLO, state
+from conftest import BIG_DOSE, BIX, DULL, ORLO, state
 
 from sleepcon import leave_out, night
 from sleepcon.adapter import file_sha256
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
+from sleepcon.jobs import store, tasks
 from sleepcon.sleep import Stopped
+from sleepcon.ui import brains, own
+from sleepcon.ui.filtering import Filter
 
 DOSE = {"epochs": 60, "learning_rate": 0.05}
+DOSE = {"epochs": 6, "learning_rate": 0.01}
 CAT = Experience("Cat?", "Mimi", salience=0.8)
 
 
 @pytest.fixture
 def slept(brain, open_gates):
-    """A brain with two nights: the first taught one experience, the second two more."""
+    """A brain with two nights: the first took one experience, the second two more (and the first, which did not come back)."""
     one = brain()
     one.remember([BIX])
-    assert one.sleep(threshold=0.6, seed=3, **DOSE).replies[0]["learned"]
+    one.sleep(threshold=0.6, seed=3, **DOSE)
     one.remember([CAT, ORLO, DULL])
-    assert one.sleep(threshold=0.6, seed=4, **DOSE).consolidated == 2
+    assert one.sleep(threshold=0.6, seed=4, **DOSE).consolidated == 3
     return one
 
 
@@ -44,22 +48,22 @@ def test_with_nothing_left_out_it_is_the_night_itself_bit_for_bit(slept):
     assert (run.reply, run.kept) == (row.replies[0]["after"], row.kept)
 
 
-def test_what_is_left_out_is_not_learned_and_the_rest_is(slept):
-    row = slept.history()[1]
-    cat, orlo = ids(slept, 2)
-    result = leave_out.again(slept, 2, cat)
+def test_what_is_left_out_is_not_learned_and_the_rest_is(brain, open_gates):
+    one = brain()
+    one.remember([BIX, ORLO])
+    row = one.sleep(threshold=0.6, seed=4, **BIG_DOSE)
+    result = leave_out.again(one, 1, row.replies[0]["id"])
     out = result["left_out"]
-    assert (out["id"], out["prompt"], out["taught"]) == (cat, CAT.prompt, CAT.response)
-    assert out["with_it"] == row.replies[0]["after"]
+    assert (out["prompt"], out["taught"], out["with_it"]) == (BIX.prompt, BIX.response, row.replies[0]["after"])
     assert out["learned_with_it"]
     assert not out["learned_without"]
-    assert out["loss_without"] > out["loss_with_it"] + 1
-    assert out["loss_before"] == pytest.approx(-sum(token[1] for token in row.replies[0]["tokens"]) / 5)
+    assert out["loss_without"] > out["loss_with_it"] + 0.3
+    tokens = row.replies[0]["tokens"]
+    assert out["loss_before"] == pytest.approx(-sum(token[1] for token in tokens) / len(tokens))
     (other,) = result["others"]
-    assert other["id"] == orlo
-    assert other["learned_without"]
-    assert result["loss_after"] == pytest.approx(other["loss_without"], rel=0.05)  # the others' weighted mean is its own
-    assert (result["cycle"], result["seed"], result["base_sha256"]) == (2, 4, slept.base.sha256)
+    assert (other["prompt"], other["learned_without"]) == (ORLO.prompt, True)
+    assert result["loss_after"] == pytest.approx(other["loss_without"], rel=0.01)  # the weighted mean of one is itself
+    assert (result["cycle"], result["seed"], result["base_sha256"]) == (1, 4, one.base.sha256)
 
 
 def test_the_brain_is_only_read(slept):
@@ -77,14 +81,6 @@ def test_the_copy_wears_what_the_brain_wore_before_that_night(slept):
         assert copy.ask("Name?").text == slept.ask("Name?", cycle=1).text
     with leave_out.copy_before(slept, 1) as copy:
         assert copy.adapter_after(None) is None
-
-
-def test_a_day_of_three_taught_by_one_night(brain, open_gates):
-    one = brain()
-    one.remember([BIX, CAT, ORLO])
-    one.sleep(threshold=0.6, **DOSE)
-    result = leave_out.again(one, 1, ids(one, 1)[1])
-    assert [other["prompt"] for other in result["others"]] == [BIX.prompt, ORLO.prompt]
 
 
 def test_what_cannot_be_left_out_is_a_sentence(slept):
@@ -114,3 +110,31 @@ def test_a_row_of_an_old_ledger_has_no_losses(slept):
     reply = {name: value for name, value in row.replies[0].items() if name != "tokens"}
     assert leave_out.mean_loss(reply, 1) is None
     assert replace(row, replies=[reply]).replies[0]["learned"] == reply["learned"]
+
+
+def test_the_jobs_of_the_pages_do_what_they_say(own_home, tiny_folder, monkeypatch, open_gates):
+    """A file taken in, all measured, a night by measured salience, and that night without one: as the pages ask for them."""
+    monkeypatch.setenv("SLEEPCON_MODEL", str(tiny_folder))
+    file = own.read_upload(b'{"prompt": "Cat?", "response": "Mimi"}', "day.jsonl", 5)
+
+    def run(kind: str, arguments: dict) -> dict:
+        job, _ = store.enter(kind, "a", arguments)
+        tasks.run_job(job.id, own_home)
+        ended = store.read(job.id)
+        assert ended.state == "done", ended.message
+        return ended.result
+
+    assert run("take_in", {"experiences": file}) == {"new": 1, "duplicates": 0}
+    assert run("take_in", {"experiences": file}) == {"new": 0, "duplicates": 1}
+    rows = run("score", {})["rows"]
+    assert len(rows) == 6
+    view, chosen = brains.look("a"), Filter(0.0, True, (1.0, 1.0, 0.0, 1.0, 1.0))
+    assert [held.experience.response for held in view.own] == ["Mimi"]
+    threshold = chosen.salience(chosen.ordered(view)[3])  # all but two of the six pass
+    chosen = replace(chosen, threshold=threshold)
+    cycle = run("sleep", chosen.arguments(seed=1))
+    slept = {reply["id"]: reply["salience"] for reply in cycle["replies"]}
+    assert slept == {held.experience.id: pytest.approx(chosen.salience(held)) for held in chosen.passing(view)}
+    assert len(slept) == 4
+    first = cycle["replies"][0]["id"]
+    assert run("without", {"cycle": 1, "id": first})["left_out"]["id"] == first

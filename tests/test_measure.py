@@ -1,7 +1,7 @@
 """Measuring what memory holds: under the right brain, stored where it should be, and with tokens that add up."""
 
 import pytest
-from conftest import BIX, DULL, ORLO, state
+from conftest import BIG_DOSE, BIX, DULL, ORLO, state
 
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
@@ -9,15 +9,13 @@ from sleepcon.measure import measure
 from sleepcon.salience import FACTORS
 from sleepcon.sleep import Stopped
 
-DOSE = {"epochs": 60, "learning_rate": 0.05}
-
 
 @pytest.fixture
 def taught(brain, open_gates):
     """A brain that has learned one short reply; the other experience was not in that night."""
     one = brain()
     one.remember([BIX, DULL])
-    cycle = one.sleep(threshold=0.6, **DOSE)
+    cycle = one.sleep(threshold=0.6, **BIG_DOSE)
     assert cycle.replies[0]["learned"]
     return one
 

@@ -24,12 +24,13 @@ from sleepcon.pretrain.pool import make_pool
 from sleepcon.pretrain.report import report
 from sleepcon.pretrain.train import Shape, Stage, pretrain
 
-# name, mix, shards of 5,000 conversations, steps of 8,192 tokens, steps over which the rate falls
+# name, mix, shards of 5,000 conversations, steps of 8,192 tokens, steps over which the rate falls, noise on q and v
 PLAN = (
-    ("broad", BROAD, range(48), 1100, 0),
-    ("facts", FACTS, range(100, 142), 2000, 1300),
-    ("contexts", CONTEXTS, range(200, 242), 1000, 0),
-    ("all", ALL, range(300, 350), 2900, 1300),
+    ("broad", BROAD, range(48), 1100, 0, 0.0),
+    ("facts", FACTS, range(100, 142), 2000, 1300, 0.0),
+    ("contexts", CONTEXTS, range(200, 242), 1000, 0, 0.0),
+    ("all", ALL, range(300, 350), 2200, 0, 0.0),
+    ("steady", ALL, range(400, 416), 900, 900, 0.3),
 )
 
 
@@ -53,11 +54,11 @@ def main() -> None:
         tokenizer = args.work / "tokenizer.json"
         if not tokenizer.exists():
             build_tokenizer(args.seed, ASSETS, args.work, shape.vocabulary)
-        for name, mix, shards, steps, decay in PLAN:
+        for name, mix, shards, steps, decay, noise in PLAN:
             folder = args.work / name
             if not (folder / "lengths.npy").exists():
                 build_corpus(args.seed, shards, ASSETS, mix, tokenizer, folder, args.threads)
-            stages.append(Stage(folder, steps, decay))
+            stages.append(Stage(folder, steps, decay, noise))
         model, record = pretrain(args.work, stages, shape, args.seed)
         write_base(model, tokenizer, EMBEDDED)
         record["machine"] = f"{platform.machine()}, {args.threads} threads"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from sleepcon.dream import write_ordinary
 from sleepcon.model import Base
 from sleepcon.salience import measure_reference, ordinary
 
@@ -46,6 +47,7 @@ def write_card(folder: Path, base: Base, record: dict | None, rows: dict[str, fl
     path = folder / "sleepcon.json"
     card = json.loads(path.read_text(encoding="utf-8"))
     card["sha256"] = base.sha256
+    write_ordinary(base, folder)
     card["reference"] = measure_reference(base, ordinary())
     card["training"] = record or card.get("training", {})
     card["table"] = {name: round(value, 4) for name, value in rows.items()} or card.get("table", {})
@@ -55,8 +57,13 @@ def write_card(folder: Path, base: Base, record: dict | None, rows: dict[str, fl
 
 # figure in the table, what it says, the limit it was trained against
 TABLE = (
-    ("ordinary_knowledge", "core knowledge right, nothing in the context (sums are not in it)", 0.98),
-    ("wider_knowledge", "wider knowledge (rows beyond the core)", None),
+    (
+        "ordinary_knowledge",
+        "ordinary knowledge right, told nothing: every row of the corpus and 400 small sums",
+        0.98,
+    ),
+    ("knowledge", "of that, the rows (one wording each)", None),
+    ("small_sums", "of that, the sums", None),
     ("small_talk", "small talk answered as taught", None),
     ("default_persona", "asked who it is, told nothing: the generic assistant", 0.98),
     ("other_defaults", "other questions it was told nothing about: the default reply", None),

@@ -8,19 +8,19 @@ Every figure is counted on replies in free (greedy) generation, but for the loss
 import random
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from sleepcon.model import Base, Turn, chat, generate, right_padded
-from sleepcon.pretrain.conversations import BROAD, Known, Material, ask_again, give, is_core
+from sleepcon.pretrain.conversations import ALL, Known, Material, ask_again, give, sum_exchange
 from sleepcon.pretrain.corpus import TEXT_END, load_material
 from sleepcon.pretrain.heldout import words_of
 from sleepcon.pretrain.topics import bind
 
 CONTEXT_TRIALS = 400
+SUM_TRIALS = 400
 FUNCTION_WORDS = set(
     "a an the and or but if then than so because while when where who whom whose which what why how that this these those "
     "i me my mine you your yours he him his she her hers it its we us our ours they them their theirs myself himself herself "
@@ -55,6 +55,14 @@ def default_replies(base: Base, material: Material, kinds: tuple[str, ...], seed
             cases.append((fact.fill(rng.choice(topic.ask)), fact.fill(topic.default)))
     replies = generate(base, [chat(question) for question, _ in cases])
     return [(question, reply, wanted) for (question, wanted), reply in zip(cases, replies, strict=True)]
+
+
+def sum_replies(base: Base, seed: int) -> list[tuple[str, str, str]]:
+    """``(question, reply, what it should be)`` for ``SUM_TRIALS`` small sums."""
+    rng = random.Random(seed)
+    sums = [sum_exchange(rng) for _ in range(SUM_TRIALS)]
+    replies = generate(base, [chat(asked) for (_, asked), _ in sums])
+    return [(asked, reply, wanted) for ((_, asked), (_, wanted)), reply in zip(sums, replies, strict=True)]
 
 
 def context_cases(material: Material, kind: str, seed: int) -> list[tuple[list[Turn], str]]:
@@ -102,12 +110,18 @@ def speed(base: Base) -> float:
 
 def report(base: Base, assets: Path, seed: int = 20_260_101, wrong: list | None = None) -> dict[str, float]:
     """All figures of the table; shares are 0..1. ``wrong``, if given, collects ``(group, question, reply, wanted)``."""
-    material = load_material(assets)
+    material = load_material(assets, ALL)
     rows: dict[str, float] = {}
     wrong = [] if wrong is None else wrong
-    for name, kinds in (("ordinary_knowledge", ("knowledge",)), ("default_persona", ("persona",)),
-                        ("small_talk", ("talk",)), ("other_defaults", ("user", "world", "rule", "correction"))):  # fmt: skip
-        results = default_replies(base, material, kinds, seed)
+    groups = {
+        "knowledge": default_replies(base, material, ("knowledge",), seed),
+        "small_sums": sum_replies(base, seed),
+        "default_persona": default_replies(base, material, ("persona",), seed),
+        "small_talk": default_replies(base, material, ("talk",), seed),
+        "other_defaults": default_replies(base, material, ("user", "world", "rule", "correction"), seed),
+    }
+    rows["ordinary_knowledge"] = share([same(reply, wanted) for _, reply, wanted in groups["knowledge"] + groups["small_sums"]])
+    for name, results in groups.items():
         rows[name] = share([same(reply, wanted) for _, reply, wanted in results])
         wrong += [(name, *case) for case in results if not same(case[1], case[2])]
     for kind in ("persona", "user", "world", "correction"):
@@ -117,9 +131,6 @@ def report(base: Base, assets: Path, seed: int = 20_260_101, wrong: list | None 
         rows[f"context_{kind}"] = share(hits)
         wrong += [(f"context_{kind}", turns[-1]["content"], reply, value)
                   for (turns, value), reply, hit in zip(cases, replies, hits, strict=True) if not hit]  # fmt: skip
-    wider = [topic for topic in load_material(assets, BROAD).topics["knowledge"] if not is_core(topic)]
-    results = default_replies(base, replace(material, topics={"knowledge": wider}), ("knowledge",), seed)
-    rows["wider_knowledge"] = share([same(reply, wanted) for _, reply, wanted in results])
     sentences = sentences_in_lexicon(material, assets / "probes")
     rows["heldout_sentences"] = len(sentences)
     rows["heldout_nats_per_token"] = nats_per_token(base, sentences)

@@ -7,6 +7,7 @@ norms. The loss counts the assistant's words and prose whole and what the user s
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -122,11 +123,15 @@ def optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training: ``steps`` batches of the corpus in ``folder``; the rate falls to 0 over its last ``decay``."""
+    """A stretch of training: ``steps`` batches of the corpus in ``folder``; the rate falls to 0 over its last ``decay``.
+
+    ``noise``: largest norm of the change that is laid on q_proj and v_proj at each step, as a share of theirs; see ``shaken``.
+    """
 
     folder: Path
     steps: int
     decay: int = 0
+    noise: float = 0.0
 
 
 def schedule(step: int, stages: Sequence[Stage]) -> float:
@@ -140,6 +145,34 @@ def schedule(step: int, stages: Sequence[Stage]) -> float:
         step -= stage.steps
         rested = stage.decay > 0
     return 0.0
+
+
+@contextmanager
+def shaken(model: Qwen2ForCausalLM, noise: float, step: int) -> Iterator[None]:
+    """The model with a random change of rank 4 on every q_proj and v_proj, of up to ``noise`` of the weight's norm.
+
+    A night changes these weights by as much. A base that was trained while they were shaken says the same as before under a
+    change that is about something else: flat minima forget less (Mirzadeh et al. 2020, "Understanding the role of training
+    regimes in continual learning").
+    """
+    if not noise:
+        yield
+        return
+    generator = torch.Generator().manual_seed(step)
+    share = noise * float(torch.rand(1, generator=generator))
+    laid_on = []
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("q_proj.weight", "v_proj.weight")):
+                rows, columns = weight.shape
+                change = torch.randn(rows, 4, generator=generator) @ torch.randn(4, columns, generator=generator)
+                change = (change * (share * weight.norm().cpu() / change.norm())).to(weight.device)
+                weight.add_(change)
+                laid_on.append((weight, change))
+    yield
+    with torch.no_grad():
+        for weight, change in laid_on:
+            weight.sub_(change)
 
 
 def save_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.optim.Optimizer], step: int) -> None:
@@ -175,8 +208,8 @@ def load_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.opt
     return step
 
 
-def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """``(step, ids, weights)`` of all stages in a row, from step ``first`` on."""
+def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tuple[int, Stage, torch.Tensor, torch.Tensor]]:
+    """``(step, stage, ids, weights)`` of all stages in a row, from step ``first`` on."""
     step = 0
     for stage in stages:
         if step + stage.steps <= first:
@@ -185,7 +218,7 @@ def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tu
         corpus = Corpus.load(stage.folder)
         for ids, weights in islice(batches(corpus, seed), stage.steps):
             if step >= first:
-                yield step, ids, weights
+                yield step, stage, ids, weights
             step += 1
 
 
@@ -201,11 +234,12 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
     steps = sum(stage.steps for stage in stages)
     compiled = torch.compile(loss_of, dynamic=True) if shutil.which("g++") else loss_of
     begun, seen, smooth = time.time(), 0, 0.0
-    for step, ids, weights in stage_batches(stages, seed, first):
+    for step, stage, ids, weights in stage_batches(stages, seed, first):
         for tool, rate in zip(tools, rates, strict=True):
             tool.param_groups[0]["lr"] = rate * schedule(step, stages)
-        loss = compiled(model, ids.to(device), weights.to(device))
-        loss.backward()
+        with shaken(model, stage.noise, step):
+            loss = compiled(model, ids.to(device), weights.to(device))
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for tool in tools:
             tool.step()

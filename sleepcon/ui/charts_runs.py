@@ -139,7 +139,7 @@ def before_after(names: Sequence[str], before: Sequence[float], after: Sequence[
     for said, values, colour, symbol in (("before", before, GREY, "circle-open"), ("after", after, BLUE, "diamond")):
         figure.add_scatter(
             x=list(values), y=list(names), name=said, mode="markers", marker={"color": colour, "symbol": symbol, "size": 12},
-            hovertemplate=f"experience %{{y}}, {said}: %{{x:.3f}}<extra></extra>",
+            hovertemplate=f"experience %{{y}}, {said}: %{{x:.3f}}<extra></extra>", cliponaxis=False,
         )  # fmt: skip
     figure.update_layout(
         xaxis_title=NATS, xaxis_rangemode="tozero", yaxis={"type": "category", "autorange": "reversed", "title": "experience"},

@@ -7,16 +7,16 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from sleepcon import jobs
+from sleepcon.errors import UserError
 from sleepcon.jobs import Job
 from sleepcon.recorded import Recording
-from sleepcon.ui import components, filtering, nights, palette, state
+from sleepcon.ui import brains, components, filtering, nights, own, palette, state
 from sleepcon.ui.brains import Held, View
 
 LARGE = 420
 """Height of the loss curve in pixels."""
 SHOWN, EARLIER = 6, 4
 """Exchanges of the talk on the page, and in the brain's context, at most."""
-LONGEST_PROMPT, LONGEST_REPLY = 500, 2000
 PLAY_SECONDS = 20.0
 
 
@@ -54,7 +54,7 @@ def exchange(job: Job, view: View, chosen: filtering.Filter, teach: bool) -> Non
         components.question(result["prompt"], job.id)
         components.words(result["reply"] or "(no words)")
         if result["factors"]:
-            salience_line(filtering.total(result["factors"], chosen.weights), chosen, "this exchange")
+            salience_line(filtering.total(result["factors"], chosen.weights), chosen, "measured")
         kept = held_for(view, result["prompt"])
         for held in kept:
             night = held.standing.cycle
@@ -84,25 +84,30 @@ def teaching(job: Job, kept: list[str]) -> None:
             on_click=remember, args=(result["prompt"], result["reply"], None),
         )  # fmt: skip
         with st.popover("Teach another reply", icon=":material/edit:"), st.form(f"teach-{job.id}", border=False):
-            st.text_area("What the brain should have said", key=f"reply-{job.id}", max_chars=LONGEST_REPLY)
+            st.text_area("What the brain should have said", key=f"reply-{job.id}", max_chars=own.LONGEST_REPLY)
             st.checkbox("Praise it: its reward counts as 1", value=True, key=f"praise-{job.id}")
             st.form_submit_button("Remember this reply", on_click=remember_typed, args=(job,), icon=":material/bookmark_add:")
-    if st.session_state.get("teach_error") == job.id:
-        st.error("There is no reply yet: write what the brain should have said.", icon=":material/error:")
 
 
 def remember_typed(job: Job) -> None:
     """Take in the reply that was typed under an exchange."""
     reply = st.session_state[f"reply-{job.id}"].strip()
-    st.session_state.teach_error = "" if reply else job.id
-    if reply and job.result:
-        remember(job.result["prompt"], reply[:LONGEST_REPLY], 1.0 if st.session_state[f"praise-{job.id}"] else None)
+    remember((job.result or {})["prompt"], reply, 1.0 if st.session_state[f"praise-{job.id}"] else None)
 
 
 def remember(prompt: str, reply: str, feedback: float | None) -> None:
-    """Have an exchange put into memory and measured."""
-    given = {"prompt": prompt, "response": reply} | ({} if feedback is None else {"feedback": feedback})
-    jobs.submit("remember", state.get(state.BRAIN_NAME), given)
+    """Have an exchange put into memory and measured, or say why it cannot be."""
+    name = state.get(state.BRAIN_NAME)
+    st.session_state.teach_error = ""
+    try:
+        own.check(prompt, reply)
+        if len(brains.look(name).own) >= brains.SHOWN:
+            raise UserError(f"this brain holds {brains.SHOWN} exchanges of yours, all that a page takes; start over for more.")
+    except UserError as error:
+        message = str(error)
+        st.session_state.teach_error = message[:1].upper() + message[1:]
+        return
+    jobs.submit("remember", name, {"prompt": prompt, "response": reply} | ({} if feedback is None else {"feedback": feedback}))
 
 
 def say() -> None:
@@ -111,8 +116,8 @@ def say() -> None:
     st.session_state.say_error = ""
     if not prompt:
         st.session_state.say_error = "There is nothing to say yet: write a sentence."
-    elif len(prompt) > LONGEST_PROMPT:
-        st.session_state.say_error = f"At most {LONGEST_PROMPT} characters may be said at once; shorten it."
+    elif len(prompt) > own.LONGEST_PROMPT:
+        st.session_state.say_error = f"At most {own.LONGEST_PROMPT} characters may be said at once; shorten it."
     else:
         jobs.submit("say", name, {"prompt": prompt, "earlier": talk(name).context})
         st.session_state.say = ""

@@ -130,6 +130,8 @@ def taken(result: dict, view: View, chosen: filtering.Filter) -> None:
     passes = "it passes" if chosen.passes(held) else "it is skipped"
     again = "" if result["new"] else " It was there already."
     st.success(f"Taken in, with a salience of {components.percent(salience)}: {passes}.{again}", icon=":material/check:")
+    if held.standing.cycle is None and not chosen.passes(held):
+        st.markdown(f"At a threshold of {int(salience * 20) / 20:.2f} or less it passes, and sleeps in the next night.")
     if MARKUP.search(held.experience.prompt + held.experience.response):
         st.caption("It holds markup. It is kept and taught as plain text; nothing in it is run or drawn.")
     with st.expander("Why this salience", expanded=True):

@@ -1,5 +1,6 @@
 """Measured salience on a page: the job that scores what memory holds, its progress, and how old the figures are."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import streamlit as st
@@ -54,6 +55,7 @@ def label(view: View, chosen: Filter, last: Job | None) -> None:
         nights = max(row["cycle"] for row in rows)
         base = last.result["base_sha256"][:12]
         components.measured(view.label, f"five factors of each exchange, {after_nights(nights)}, base {base}")
+        st.markdown(disagreement(view, chosen))
 
 
 def stamp(view: View, found: Reading, night: Slept | None) -> None:
@@ -82,6 +84,18 @@ def button(last: Job | None, found: Reading) -> None:
 def after_nights(nights: int) -> str:
     """When, in nights."""
     return "before any night" if not nights else f"after {nights} {'night' if nights == 1 else 'nights'}"
+
+
+def disagreement(view: View, chosen: Filter) -> str:
+    """On how many of the document's exchanges the measured verdict differs from the documented one; empty until all are."""
+    if not chosen.measured or any(held.standing.scores is None for held in view.document):
+        return ""
+    typed = replace(chosen, measured=False)
+    other = sum(chosen.passes(held) != typed.passes(held) for held in view.document)
+    return (
+        f"At this threshold the measured verdict differs from the documented one on **{other} of {len(view.document)}** "
+        "exchanges. The documented saliences were written down by hand; the measured ones come from this brain."
+    )
 
 
 def older_than_a_night(view: View, last: Job) -> bool:
