@@ -27,7 +27,14 @@ def the_documents() -> None:
         f"{' and '.join(str(cycle.cycle) for cycle in was_run)} was ever run: a fall of "
         f"{(first - was_run[-1].loss_after) / first:.1%}. The others were drawn."
     )
-    st.segmented_control("Cycle", ["1", "2", "3"], format_func="Cycle {}".format, required=True, **state.widget(CHOSEN))
+    st.segmented_control(
+        "Cycle",
+        ["1", "2", "3"],
+        format_func="Cycle {}".format,
+        required=True,
+        default=state.get(CHOSEN),
+        **state.widget(CHOSEN),
+    )
     cycle = cycles[int(state.get(CHOSEN)) - 1]
     with st.container(border=True):
         st.subheader(f"Cycle {cycle.cycle} details")
@@ -51,7 +58,7 @@ def one_night() -> None:
     if state.get(RUN) not in options:
         state.put(RUN, runs.NEWEST)
     if box.view.nights:
-        st.selectbox("Night", list(options), format_func=options.get, **state.widget(RUN))
+        st.selectbox("Night", list(options), list(options).index(state.get(RUN)), format_func=options.get, **state.widget(RUN))
     name = next(iter(found)) if state.get(RUN) == runs.NEWEST else state.get(RUN)
     run = found[name]
     icon, word = palette.KEPT if run.cycle.kept else palette.ROLLED_BACK

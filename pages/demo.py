@@ -60,7 +60,7 @@ if st.session_state.get("say_error"):
 
 st.header("2. Sleep")
 if not presenting:
-    st.slider("Salience threshold", 0.0, 0.9, step=0.05, format="%.2f", **state.widget(state.THRESHOLD))
+    st.slider("Salience threshold", 0.0, 0.9, state.get(state.THRESHOLD), 0.05, format="%.2f", **state.widget(state.THRESHOLD))
     chosen = filtering.current()
 waiting = chosen.waiting(view)
 if not box.resting:

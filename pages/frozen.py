@@ -125,7 +125,9 @@ st.markdown(
     "**no sleep**; **sham sleep**, a night at learning rate 0; **sleep**, a night as on the other pages. The questions are "
     "worded as no night is taught them. The brains are made for this and thrown away: yours stays as it is."
 )
-st.number_input("Seeds", 1, 5, help="Each seed takes two nights for its two sleeping brains.", **state.widget(SEEDS))
+st.number_input(
+    "Seeds", 1, 5, state.get(SEEDS), help="Each seed takes two nights for its two sleeping brains.", **state.widget(SEEDS)
+)
 with st.container(horizontal=True):
     st.button("Run the sessions", on_click=run, type="primary", icon=":material/play_arrow:", disabled=running)
     if running and job:

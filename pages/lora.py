@@ -33,15 +33,19 @@ st.markdown(
 
 st.header("The model and its adapter")
 titles = {"qwen": "Qwen2.5-0.5B", "embedded": "The embedded base"}
-st.segmented_control("Model", list(titles), format_func=titles.get, required=True, **state.widget(MODEL))
+st.segmented_control(
+    "Model", list(titles), format_func=titles.get, required=True, default=state.get(MODEL), **state.widget(MODEL)
+)
 faces = {"with": "With the adapter", "base": "Base alone"}
-st.segmented_control("Show", list(faces), format_func=faces.get, required=True, **state.widget(WORN))
+st.segmented_control("Show", list(faces), format_func=faces.get, required=True, default=state.get(WORN), **state.widget(WORN))
 shape, worn = shapes[state.get(MODEL)], state.get(WORN) == "with"
 rank, alpha, chosen = state.get(RANK), state.get(ALPHA), state.get(CHOSEN)
 left, right = st.columns(2)
-left.slider("Rank", 1, 64, help="Columns of B and rows of A.", **state.widget(RANK))
-right.slider("Alpha", 1, 128, help="The change is scaled by alpha / rank. It costs no parameters.", **state.widget(ALPHA))
-st.multiselect("Modules", MODULES, help="Changed in every layer.", **state.widget(CHOSEN))
+left.slider("Rank", 1, 64, rank, help="Columns of B and rows of A.", **state.widget(RANK))
+right.slider(
+    "Alpha", 1, 128, alpha, help="The change is scaled by alpha / rank. It costs no parameters.", **state.widget(ALPHA)
+)
+st.multiselect("Modules", MODULES, chosen, help="Changed in every layer.", **state.widget(CHOSEN))
 if not chosen:
     st.warning("No module is chosen, so there is nothing to train: choose at least one.", icon=":material/info:")
 

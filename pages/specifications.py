@@ -70,8 +70,9 @@ st.subheader("Try it")
 columns = st.columns(2)
 for place, column in enumerate(columns):
     which = ("First", "Second")[place]
-    column.slider(f"{which} loss", 0.0, 10.0, step=0.05, **state.widget(specifications.LOSSES[place]))
-    column.slider(f"{which} salience", 0.0, 1.0, step=0.05, **state.widget(specifications.SALIENCES[place]))
+    loss, salience = specifications.LOSSES[place], specifications.SALIENCES[place]
+    column.slider(f"{which} loss", 0.0, 10.0, state.get(loss), 0.05, **state.widget(loss))
+    column.slider(f"{which} salience", 0.0, 1.0, state.get(salience), 0.05, **state.widget(salience))
 losses = (state.get(specifications.LOSSES[0]), state.get(specifications.LOSSES[1]))
 saliences = (state.get(specifications.SALIENCES[0]), state.get(specifications.SALIENCES[1]))
 found = specifications.weighted(losses, saliences)

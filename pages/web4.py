@@ -90,7 +90,11 @@ else:
     questions = shown["questions"]
     state.put(QUESTION, min(state.get(QUESTION), len(questions) - 1))
     st.selectbox(
-        "Question", range(len(questions)), format_func=lambda place: questions[place]["question"], **state.widget(QUESTION)
+        "Question",
+        range(len(questions)),
+        state.get(QUESTION),
+        format_func=lambda place: questions[place]["question"],
+        **state.widget(QUESTION),
     )
     row = questions[state.get(QUESTION)]
     for place, (session, context) in enumerate(zip(shown["sessions"], shown["contexts"], strict=True)):

@@ -92,8 +92,8 @@ def from_recording() -> None:
 def ladder(found: dict) -> None:
     """The slider, the reply at its dose beside the bare base's, and every dose in a table. ``found``: see ``doses.ladder``."""
     replies = dict(zip(found["doses"], found["replies"], strict=True))
-    st.slider("Dose of the adapter", LADDER[0], LADDER[-1], step=LADDER[1], format="%.2f", **state.widget(DOSE))
     dose = state.get(DOSE)
+    st.slider("Dose of the adapter", LADDER[0], LADDER[-1], dose, LADDER[1], format="%.2f", **state.widget(DOSE))
     components.question(found["prompt"], "dose")
     components.side_by_side(("Dose 0: the base alone", replies[0.0]), (f"Dose {dose:.2f}", replies[dose]))
     st.caption(where_it_turns(replies))

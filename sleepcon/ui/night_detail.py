@@ -32,8 +32,10 @@ def losses(run: Run) -> None:
     """The night's loss, cut in the way that was chosen."""
     cycle = run.cycle
     options = {"step": "By step", "epoch": "By epoch", "experience": "By experience", "before and after": "Before and after"}
-    st.segmented_control("Loss", list(options), format_func=options.__getitem__, required=True, **state.widget(CURVE))
     cut = state.get(CURVE)
+    st.segmented_control(
+        "Loss", list(options), format_func=options.__getitem__, required=True, default=cut, **state.widget(CURVE)
+    )
     if cut == "step" and cycle.curve:
         charts_runs.loss_lines([("loss", range(1, len(cycle.curve) + 1), cycle.curve)], "step", "by-step")
     elif cut == "epoch" and (means := charts_runs.epoch_means(cycle)):
@@ -98,7 +100,13 @@ def compare(found: dict[str, Run], name: str) -> None:
         return
     if state.get(AGAINST) not in others:
         state.put(AGAINST, next(iter(others)))
-    st.selectbox("Compare with", list(others), format_func=lambda one: others[one].title, **state.widget(AGAINST))
+    st.selectbox(
+        "Compare with",
+        list(others),
+        list(others).index(state.get(AGAINST)),
+        format_func=lambda one: others[one].title,
+        **state.widget(AGAINST),
+    )
     other = others[state.get(AGAINST)]
     lines = [(one.title, range(1, len(one.cycle.curve) + 1), one.cycle.curve) for one in (run, other) if one.cycle.curve]
     if lines:
