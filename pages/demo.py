@@ -62,6 +62,8 @@ st.header("2. Sleep")
 if not presenting:
     st.slider("Salience threshold", 0.0, 0.9, state.get(state.THRESHOLD), 0.05, format="%.2f", **state.widget(state.THRESHOLD))
     chosen = filtering.current()
+    st.markdown("To let a praised reply pass in any case, give weight to reward alone:")
+    shell.link("filter", "Weights of the five factors")
 waiting = chosen.waiting(view)
 if not box.resting:
     st.markdown(night_box.sentence(box, chosen, len(waiting)))

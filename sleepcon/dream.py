@@ -34,6 +34,8 @@ TEMPERATURE = 0.7
 ORDINARY_FILE = "ordinary.safetensors"
 RESEMBLES = 0.6
 """Token F1 from which a reply counts as the taught one already: nothing to dream of."""
+BETWEEN = 80
+"""Pool questions nearest to an experience that are not far from it."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,15 @@ class Lesson:
 
 @dataclass(frozen=True)
 class DreamSettings:
-    """How much is dreamt: rewordings kept per experience, pool questions near each experience, and far ones in all."""
+    """How much is dreamt: rewordings kept per experience, pool questions near each experience, and far ones in all.
+
+    The near ones are tested for what the day does to them; the far ones are taken from beyond the ``BETWEEN`` nearest, where
+    no test is needed.
+    """
 
     rewordings: int = 4
     near: int = 6
-    far: int = 60
+    far: int = 32
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,11 @@ def pool() -> list[str]:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An ordinary question, what the brain says to it, and the index of the day's experience that is most like it."""
+    """An ordinary question, what the bare base says to it, and the index of the experience that it is near to, if any."""
 
     question: str
     reply: str
-    nearest: int
+    near: int | None
 
 
 def dream(
@@ -90,20 +96,20 @@ def dream(
 
     ``reworded``: the day's questions in other words, each with its experience's index, and ``replies`` what the brain says to
     them with nothing in the context; ``ordinary``: questions of the pool. A rewording whose answer the experience changes is a
-    lesson (the first of each experience is kept back as a probe); an ordinary question whose answer it leaves is rehearsed.
+    lesson (the first of each experience is kept back as a probe). Ordinary questions are rehearsed, but for those near to an
+    experience whose answer it changes.
     """
     cases = [(question, day[index], reply) for (question, index), reply in zip(reworded, replies, strict=True)]
-    cases += [(one.question, day[one.nearest], one.reply) for one in ordinary]
-    pulls = pulls_of_context(base, cases)
+    near = [(one, day[one.near]) for one in ordinary if one.near is not None]
+    pulls = pulls_of_context(base, cases + [(one.question, experience, one.reply) for one, experience in near])
     found = Dream([], [], [])
     held_back: set[int] = set()
     for (question, index), reply, pull in zip(reworded, replies, pulls, strict=False):
         if pull > 0 and token_f1(reply, day[index].response) < RESEMBLES:
             (found.lessons if index in held_back else found.probes).append(Lesson(question, day[index].response, 1.0, index))
             held_back.add(index)
-    for one, pull in zip(ordinary, pulls[len(reworded) :], strict=True):
-        if pull < 0:
-            found.rehearsal.append(Lesson(one.question, one.reply, 1.0))
+    changed = {one.question for (one, _), pull in zip(near, pulls[len(reworded) :], strict=True) if pull >= 0}
+    found.rehearsal.extend(Lesson(one.question, one.reply, 1.0) for one in ordinary if one.question not in changed)
     return found
 
 
@@ -198,17 +204,19 @@ def candidates(base: Base, day: Sequence[Experience], settings: DreamSettings, s
     """
     if not settings.near and not settings.far:
         return []
-    rng = random.Random(seed)
     ordinary = ordinary_of(base)
     count = len(ordinary.questions)
     likeness = embed(base, [experience.prompt for experience in day]) @ ordinary.vectors.T
-    nearest = likeness.argmax(0).tolist()
-    picked: dict[int, None] = {}
+    near: dict[int, int] = {}
+    not_far: set[int] = set()
     for row in likeness:
-        picked |= dict.fromkeys(torch.topk(row, min(settings.near, count)).indices.tolist())
-    rest = [number for number in range(count) if number not in picked]
-    picked |= dict.fromkeys(rng.sample(rest, min(settings.far, len(rest))))
+        ranked = torch.topk(row, min(max(settings.near, BETWEEN), count)).indices.tolist()
+        not_far.update(ranked)
+        near |= {number: int(likeness[:, number].argmax()) for number in ranked[: settings.near]}
+    rest = [number for number in range(count) if number not in not_far]
+    far = random.Random(seed).sample(rest, min(settings.far, len(rest)))
+    picked = [*near, *far]
     questions = [ordinary.questions[number] for number in picked]
     known = ordinary.replies
     replies = [known[number] for number in picked] if known else generate(base, [chat(question) for question in questions])
-    return [Candidate(question, reply, nearest[n]) for n, question, reply in zip(picked, questions, replies, strict=True)]
+    return [Candidate(question, reply, near.get(n)) for n, question, reply in zip(picked, questions, replies, strict=True)]

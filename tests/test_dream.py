@@ -22,7 +22,10 @@ def test_candidates_are_questions_of_the_pool_some_near_and_some_far(tiny_base):
     assert len(questions) == len(set(questions))
     assert set(questions) <= set(pool())
     assert SETTINGS.near + SETTINGS.far <= len(found) <= 2 * SETTINGS.near + SETTINGS.far
-    assert {one.nearest for one in found} <= {0, 1}
+    near = [one for one in found if one.near is not None]
+    assert {one.near for one in near} == {0, 1}
+    assert SETTINGS.near <= len(near) <= 2 * SETTINGS.near
+    assert len(found) - len(near) == SETTINGS.far
     assert [one.reply for one in found] == generate(tiny_base, [chat(question) for question in questions])
     assert found == candidates(tiny_base, DAY, SETTINGS, seed=1)
     assert found != candidates(tiny_base, DAY, SETTINGS, seed=2)
@@ -70,13 +73,13 @@ def test_two_replies_to_one_question_are_told_apart(tiny_base):
 def test_a_dream_sorts_by_the_pull(tiny_base, monkeypatch):
     reworded = [("Who are you?", 0), ("Your name?", 0), ("Say your name.", 0), ("Name my dog.", 1), ("My dog?", 1)]
     replies = ["Nobody.", DAY[0].response, "An assistant.", "I do not know.", "No idea."]
-    ordinary = [Candidate("Hello!", "Hello.", 0), Candidate("What is my cat called?", "I do not know.", 1)]
+    ordinary = [Candidate("Hello!", "Hello.", 0), Candidate("My cat?", "Unknown.", 1), Candidate("The sun?", "A star.", None)]
     monkeypatch.setattr(dream, "pulls_of_context", lambda base, cases: [1.0, 1.0, 1.0, 1.0, -1.0, -2.0, 3.0])
     found = dream.dream(tiny_base, DAY, reworded, replies, ordinary)
     assert [(one.prompt, one.of) for one in found.probes] == [("Who are you?", 0), ("Name my dog.", 1)]
     assert [one.prompt for one in found.lessons] == ["Say your name."], "not what is said already, nor what stays as it was"
     assert all(one.reply == DAY[one.of].response for one in found.lessons + found.probes)
-    assert [(one.prompt, one.reply) for one in found.rehearsal] == [("Hello!", "Hello.")]
+    assert [(one.prompt, one.reply) for one in found.rehearsal] == [("Hello!", "Hello."), ("The sun?", "A star.")]
 
 
 def test_no_dream_when_none_is_wanted(tiny_base):

@@ -18,7 +18,7 @@ import torch
 from sleepcon.model import load_base
 from sleepcon.paths import ASSETS, EMBEDDED
 from sleepcon.pretrain.card import write_base, write_card
-from sleepcon.pretrain.conversations import ALL, BROAD, CONTEXTS, FACTS
+from sleepcon.pretrain.conversations import ALL, BROAD, CONTEXTS, DEFAULTS, FACTS, KNOWLEDGE
 from sleepcon.pretrain.corpus import build_corpus, build_tokenizer, load_material
 from sleepcon.pretrain.pool import make_pool
 from sleepcon.pretrain.report import report
@@ -31,6 +31,8 @@ PLAN = (
     ("contexts", CONTEXTS, range(200, 242), 1000, 0, 0.0),
     ("all", ALL, range(300, 350), 2200, 0, 0.0),
     ("steady", ALL, range(400, 416), 900, 900, 0.3),
+    ("defaults", DEFAULTS, range(500, 510), 450, 420, 0.0),
+    ("knowledge", KNOWLEDGE, range(600, 608), 350, 330, 0.0),
 )
 
 

@@ -20,9 +20,9 @@ CHAT_TEMPLATE = (
 )
 # What the default recipe uses on this base; benchmarks/nights.py measures what it teaches and what it spares.
 SETTINGS = {
-    "dose": {"learning_rate": 6e-3, "epochs": 80},
-    "dream": {"rewordings": 4, "near": 6, "far": 200},
-    "rehearsal_weight": 4.0,
+    "dose": {"learning_rate": 1e-2, "epochs": 100},
+    "dream": {"rewordings": 8, "near": 6, "far": 400},
+    "rehearsal_weight": 8.0,
 }
 
 

@@ -8,11 +8,12 @@ only looks alike does not.*
 import random
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from sleepcon.dream import REWORD
 from sleepcon.pretrain import names
-from sleepcon.pretrain.lexicon import Lexicon
-from sleepcon.pretrain.topics import Fact, Topic, bind, has_slot
+from sleepcon.pretrain.lexicon import SLOT, Lexicon
+from sleepcon.pretrain.topics import UNKNOWN, Fact, Topic, bind, has_slot
 
 Turns = list[tuple[str, str]]
 
@@ -33,6 +34,19 @@ SUMS = (
     "What is {q}?", "{q} = ?", "How much is {q}?", "Can you work out {q}?", "Please tell me what {q} is.", "{q}?",
     "Do you know what {q} makes?", "Calculate {q}.",
 )  # fmt: skip
+# Questions about anything in the lexicon: what is in no topic gets one reply, and that reply holds under any change.
+STRANGE = (
+    "How do you {vt} a {noun}?", "How do I {vt} my {noun}?", "Why does a {noun} {vi}?", "Why do {noun:pl} {vi}?",
+    "Can a {noun} {vi}?", "What does a {noun} do all day?", "How much is a {noun}?", "Who {vt:past} the {noun}?",
+    "When did {name} {vt} the {noun}?", "Is the {noun} {adj}?", "Why is the {noun} so {adj}?", "Tell me about {noun:pl}.",
+    "Tell me something {adj} about {noun:pl}.", "What makes a {noun} {adj}?", "{noun} {adj}", "How heavy is a {noun}?",
+    "Give me a {adj} word for {noun}.", "Should I {vt} the {noun}?", "Where do {noun:pl} come from?", "How old is the {noun}?",
+    "Do {noun:pl} like {noun2:pl}?", "What should I {vt} with a {noun}?", "Is a {noun} a {noun2}?", "Whose {noun} is this?",
+    "What is the {noun} of a {noun2}?", "Did {name} {vt} my {noun}?", "{adj} {noun} or {adj2} {noun2}?",
+    "Name three {noun:pl}.", "Where can I {vt} a {noun}?", "Which {noun} would you {vt}?",
+    "How many {noun:pl} fit into a {noun2}?", "How far is the {noun}?",
+    "What colour is {name}'s {noun}?", "What goes with {adj} {noun:pl}?", "who would {vt} a {adj} {noun}",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,11 +59,15 @@ class Mix:
 
 
 # Broad first; then the facts that everybody knows, often enough to be learned by heart.
-BROAD = Mix((38, 31, 20, 3, 4, 4), (40, 20, 9, 9, 8, 4, 3, 3, 5), core=False)
-FACTS = Mix((60, 23, 9, 2, 2, 4), (46, 20, 8, 7, 6, 3, 3, 2, 5), core=True)
+BROAD = Mix((38, 31, 20, 3, 4, 4), (40, 20, 9, 9, 8, 4, 3, 3, 5, 0), core=False)
+FACTS = Mix((60, 23, 9, 2, 2, 4), (46, 20, 8, 7, 6, 3, 3, 2, 5, 0), core=True)
 # Then everything again, all knowledge with it, and more of what a night stands on: contexts, rewordings, prose.
-CONTEXTS = Mix((40, 34, 14, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10), core=False)
-ALL = Mix((36, 34, 18, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10), core=False)
+CONTEXTS = Mix((40, 34, 14, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10, 0), core=False)
+ALL = Mix((36, 34, 18, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10, 0), core=False)
+# Last what a night must leave alone: who it is, small talk, what it was not told, what it has never heard of.
+DEFAULTS = Mix((46, 33, 14, 1, 1, 5), (22, 17, 10, 14, 5, 4, 4, 2, 12, 10), core=False)
+# And the knowledge once more, which the stage before wore off.
+KNOWLEDGE = Mix((54, 27, 12, 1, 1, 5), (40, 13, 8, 15, 4, 2, 4, 1, 9, 4), core=False)
 CORE_ROWS = 20
 MORE_CORE_ROWS = {"know.capital": 70, "know.opposite": 60, "know.colour": 40}
 
@@ -68,6 +86,11 @@ class Material:
     topics: dict[str, list[Topic]]
     prose: list[str]
     dialogues: list[Turns]
+
+    @cached_property
+    def questions(self) -> set[str]:
+        """Every wording of every topic, in lower case."""
+        return {" ".join(text.lower().split()) for topics in self.topics.values() for topic in topics for text in topic.ask}
 
     def topic(self, kind: str, rng: random.Random) -> Topic:
         """A random topic of ``kind``."""
@@ -105,12 +128,23 @@ def default_exchange(topic: Topic, rng: random.Random, material: Material) -> Tu
     return [("user", typed(fact.fill(rng.choice(topic.ask)), rng)), ("assistant", fact.fill(topic.default))]
 
 
-PLAIN_KINDS = ("knowledge", "talk", "user", "persona", "world", "rule", "correction", "open", "sum")
+def strange_exchange(rng: random.Random, material: Material) -> Turns:
+    """A question that no topic holds, and the reply that says so."""
+    while True:
+        text = SLOT.sub(lambda slot: material.lexicon.fill(slot[1], slot[3], rng), rng.choice(STRANGE))
+        text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
+        if " ".join(text.lower().split()) not in material.questions:
+            return [("user", typed(text[:1].upper() + text[1:], rng)), ("assistant", UNKNOWN)]
+
+
+PLAIN_KINDS = ("knowledge", "talk", "user", "persona", "world", "rule", "correction", "open", "sum", "strange")
 
 
 def plain_exchange(rng: random.Random, material: Material) -> Turns:
     """One exchange of any kind with nothing in the context."""
     kind = rng.choices(PLAIN_KINDS, material.mix.plain)[0]
+    if kind == "strange":
+        return strange_exchange(rng, material)
     return sum_exchange(rng) if kind == "sum" else default_exchange(material.topic(kind, rng), rng, material)
 
 
