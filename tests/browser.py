@@ -105,7 +105,7 @@ def loud(said) -> bool:
 def drawn(page: Page) -> None:
     """Wait until a page stands: its title, its status line at the end, and nothing that is still to be filled."""
     page.get_by_role("heading", level=1).wait_for()
-    page.locator("[role=status]").first.wait_for(state="attached")
+    page.locator("p[role=status]").wait_for(state="attached")
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
     page.wait_for_function("() => !document.querySelector('[data-testid=stApp][data-test-script-state=running]')")
 

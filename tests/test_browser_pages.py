@@ -95,7 +95,7 @@ def test_the_presenters_view_is_of_the_demo_alone(browser, shared):
 
 def test_the_status_line_keeps_its_place_and_changes_its_words(browser, shared):
     page, _ = visit(browser, f"{shared}/questions")
-    status = page.locator("[role=status]")
+    status = page.locator("p[role=status]")
     expect(status).to_have_text("Status: the brain is awake.")
     status.evaluate("node => node.dataset.seen = 'yes'")
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Technical specifications").click()

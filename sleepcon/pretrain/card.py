@@ -22,7 +22,7 @@ CHAT_TEMPLATE = (
 SETTINGS = {
     "dose": {"learning_rate": 1e-2, "epochs": 100},
     "dream": {"rewordings": 8, "near": 6, "far": 400},
-    "rehearsal_weight": 8.0,
+    "rehearsal_weight": 12.0,
 }
 
 
