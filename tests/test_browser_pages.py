@@ -2,8 +2,10 @@
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import visits
 from axe_playwright_python.sync_playwright import Axe
 from browser import address, browser, drawn, serve, too_wide, visit
 from playwright.sync_api import Page, expect
@@ -20,10 +22,23 @@ STREAMLITS: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
+def shared_home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("server") / "home"
+
+
+@pytest.fixture(scope="module")
+def shared(shared_home):
     """One server for all that only looks: a first visit of each page needs none of its own."""
-    folder = tmp_path_factory.mktemp("server")
-    yield from serve(folder, folder / "home")
+    yield from serve(shared_home.parent, shared_home)
+
+
+@pytest.fixture(scope="module")
+def slept(shared_home) -> str:
+    """The name of a brain on that server that has had one night."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLEEPCON_HOME", str(shared_home))
+        visits.sleep(shared_home, visits.a_night())
+    return visits.BRAIN
 
 
 def violations(page: Page) -> list[str]:
@@ -64,9 +79,14 @@ def test_no_page_scrolls_sideways_on_a_small_screen(browser, shared, name):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_page_breaks_a_rule_of_wcag(browser, shared, name, scheme):
-    page, _ = visit(browser, f"{shared}/{name}", scheme=scheme)
+def test_no_page_breaks_a_rule_of_wcag(browser, shared, slept, name, scheme):
+    page, complaints = visit(browser, f"{shared}/{name}", scheme=scheme)
     assert violations(page) == []
+    page.goto(f"{shared}/{name}?brain={slept}")
+    drawn(page)
+    expect(page).to_have_url(re.compile(slept))
+    assert violations(page) == []
+    assert complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
