@@ -256,10 +256,14 @@ def train(
     seed: int,
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
+    penalty: Callable[[], torch.Tensor] | None = None,
+    steps: Sequence[tuple[list[int], list[int]]] | None = None,
 ) -> Trained:
     """Train the adapter that is worn and may learn; raise :class:`Stopped` when asked to stop.
 
-    Of ``taught``, the day's own lessons come first, then the dreamt ones.
+    Of ``taught``, the day's own lessons come first, then the dreamt ones. ``penalty``: added to the loss of each step (a
+    regulariser, see ``regularise.py``). ``steps``: the rows of each step, in the form of :func:`order_of_steps`, which
+    draws them when none are given.
 
     Default loss of a step: sum(w l) / sum(w) over its taught rows, plus ``rehearsal_weight`` times the mean divergence
     KL(before || now) at the reply tokens of its rehearsed rows. Document: w l of one row.
@@ -278,7 +282,7 @@ def train(
     base.model.train()
     curve: list[float] = []
     by_owner: dict[int, list[tuple[int, float]]] = {index: [] for index in owners}
-    steps = order_of_steps(len(owners), len(taught) - len(owners), len(rehearsed), training, seed)
+    steps = steps or order_of_steps(len(owners), len(taught) - len(owners), len(rehearsed), training, seed)
     for number, (own, others) in enumerate(steps):
         if should_stop():
             raise Stopped()
@@ -295,6 +299,8 @@ def train(
         if others:
             target = torch.cat([before[i] for i in others]).float()
             loss = loss + training.rehearsal_weight * divergence(target, logits[first:]).mean()
+        if penalty:
+            loss = loss + penalty()
         loss.backward()
         norm = math.sqrt(sum(float(p.grad.square().sum()) for p in parameters if p.grad is not None))
         check_finite(float(mean.detach()), norm)
