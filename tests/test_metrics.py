@@ -1,8 +1,28 @@
 """The metrics, each against numbers worked out by hand."""
 
+import subprocess
+import sys
+
 import pytest
 
-from sleepcon.metrics import collapse, holds, jaccard, repeated_4grams, same_words, token_f1, tokens
+from sleepcon import wake
+from sleepcon.metrics import (
+    CAME_BACK_F1,
+    came_back,
+    collapse,
+    generalised,
+    holds,
+    jaccard,
+    kept,
+    key_terms,
+    ngrams,
+    repeated_4grams,
+    same_words,
+    spared,
+    token_f1,
+    tokens,
+    unseen,
+)
 
 
 def test_tokens_are_lower_case_words():
@@ -77,3 +97,79 @@ def test_repeated_4grams():
     assert repeated_4grams("a a a a a") == pytest.approx(1 / 2)  # two runs, one kind
     assert repeated_4grams("a b c d a b c d") == pytest.approx(1 - 4 / 5)  # abcd bcda cdab dabc abcd
     assert repeated_4grams("no! " * 12) == pytest.approx(1 - 1 / 9)
+
+
+def test_ngrams():
+    assert ngrams("A b, c!", 2) == [("a", "b"), ("b", "c")]
+    assert ngrams("a b c", 3) == [("a", "b", "c")]
+    assert ngrams("a b c", 4) == ngrams("", 1) == []
+
+
+def test_key_terms_counts_the_keys_that_occur():
+    assert key_terms("Your dog is called Wexley.", ["wexley", "dog", "cat", "ish"]) == 2 / 4
+    assert key_terms("", ["dog"]) == 0.0
+    assert key_terms("anything", []) is None
+
+
+def test_a_reply_came_back_by_its_words_and_its_keys():
+    taught = "Your dog is called Wexley today"  # six words
+    assert came_back(taught, taught, ["wexley"])
+    assert came_back("Your dog is called Wexley", taught, ["wexley"])  # F1 = 2 * 5 / (5 + 6) = .91
+    assert not came_back("Your dog is called Biscuit today", taught, ["wexley"])  # F1 = 5/6 = .83, without the key
+    assert came_back("Your dog is called Biscuit today", taught)
+    assert not came_back("Wexley", taught, ["wexley"])  # F1 = 2/7: the key alone is not the reply
+    assert token_f1("a b c d", "a b c d e f") == CAME_BACK_F1
+    assert came_back("a b c d", "a b c d e f")  # the limit counts
+    assert not came_back("", taught)
+
+
+def test_the_limit_is_that_of_the_wake_up_check():
+    assert CAME_BACK_F1 == wake.LEARNED_F1
+
+
+def test_what_was_trained_on_is_not_unseen():
+    wordings = ["What is my dog called?", "My dog\u2019s name?", "Who is my dog?"]
+    assert unseen(wordings, ["what is my DOG called", "my dogs name"]) == ["Who is my dog?"]
+    assert unseen(wordings, []) == wordings
+    assert unseen([], ["x"]) == []
+
+
+def test_generalised_is_a_share_of_at_least_three():
+    assert generalised(["It is Wexley.", "Wexley", "I do not know."], ["wexley"]) == pytest.approx(2 / 3)
+    assert generalised([""] * 4, ["wexley"]) == 0.0
+    with pytest.raises(ValueError, match="at least 3 unseen rewordings of a question, not 2"):
+        generalised(["Wexley", "Wexley"], ["wexley"])
+
+
+def test_neighbours_are_spared_unless_the_night_put_the_key_there():
+    before = ["I do not know.", "Wexley.", "A cat.", "Wexley."]
+    after = ["Wexley.", "Wexley!", "A cat.", "A cat."]  # taken over; held it before; as before; lost it
+    assert spared(before, after, ["wexley"]) == 3 / 4
+    assert spared([], [], ["wexley"]) is None
+
+
+def test_kept_counts_replies_that_stayed_word_for_word():
+    assert kept(["Paris.", "Four.", "Blue.", ""], ["paris", "It is four.", "Blue.", ""]) == 3 / 4
+    assert kept([], []) is None
+    for measure in (lambda: kept(["a"], []), lambda: spared(["a"], [], ["b"])):
+        with pytest.raises(ValueError, match="zip"):
+            measure()
+
+
+def test_collapse_leaves_out_replies_to_the_same_prompt():
+    # of six pairs two answer the same prompt (1-2 and 3-4); of the other four, "a" meets "a" twice
+    assert collapse(["a", "a", "a", "b"], ["p", "p", "q", "q"]) == pytest.approx(2 / 4)
+    assert collapse(["a", "a"], ["p", "p"]) == 0.0
+    assert collapse(["a", "a"], ["p", "q"]) == collapse(["a", "a"]) == 1.0
+    with pytest.raises(ValueError, match="2 replies cannot answer 1 prompts"):
+        collapse(["a", "a"], ["p"])
+
+
+def test_the_measures_bring_no_torch():
+    code = (
+        "import sys\n"
+        "from sleepcon import dose_metrics, likelihood, metrics, retention, statistics, variety\n"
+        "print(sorted({'torch', 'transformers', 'peft', 'streamlit'} & set(sys.modules)))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.strip() == "[]"
