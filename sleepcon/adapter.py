@@ -16,13 +16,21 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.lora import LoraLayer
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from safetensors import SafetensorError
+from transformers.pytorch_utils import Conv1D
 
 from sleepcon.errors import UserError
 from sleepcon.model import Base
 
 PAST, NIGHT, JOINED = "past", "night", "joined"
 WEIGHTS_FILE = "adapter_model.safetensors"
+LINEAR = torch.nn.Linear | Conv1D
+OTHERS = (
+    ("qkv_proj",), ("query_key_value",), ("c_attn",), ("Wqkv",), ("W_pack",), ("wqkv",), ("att_proj",), ("qkv",),
+    ("query", "value"), ("wq", "wv"), ("q", "v"),
+)  # fmt: skip
+"""Names of the attention's projections in families that PEFT's table does not hold."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +42,45 @@ class LoraSettings:
     dropout: float = 0.05
     targets: tuple[str, ...] = ("q_proj", "v_proj")
 
-    def config(self) -> LoraConfig:
-        """PEFT's form of it."""
+    def config(self, targets: tuple[str, ...]) -> LoraConfig:
+        """PEFT's form of it, on the modules that the base has for it (see :func:`targets_of`)."""
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=list(self.targets),
+            target_modules=list(targets),
             task_type=TaskType.CAUSAL_LM,
         )
 
 
+def targets_of(base: Base, settings: LoraSettings) -> tuple[str, ...]:
+    """The modules of the base that the adapter is to change, by the last part of their names.
+
+    Those of ``settings`` where the base has them; else what PEFT names for its family; else a matrix that makes queries, keys
+    and values in one. Raises ``UserError`` when there is none of them.
+    """
+    names = {name.rsplit(".", 1)[-1] for name, module in base.model.named_modules() if isinstance(module, LINEAR | LoraLayer)}
+    family = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(base.model.config.model_type, [])
+    for wanted in (settings.targets, *([tuple(family)] if isinstance(family, list) else []), *OTHERS):
+        if wanted and names.issuperset(wanted):
+            return wanted
+    raise UserError(
+        f"The model {base.name} has no modules called {' or '.join(settings.targets)}, nor any that are known to make queries"
+        " and values in its attention: choose a model that has them."
+    )
+
+
+def learns(base: Base) -> str:
+    """A sentence when other modules learn than the document's, else nothing; raises ``UserError`` when none can."""
+    usual, targets = LoraSettings().targets, targets_of(base, LoraSettings())
+    if targets == usual:
+        return ""
+    return f"The model {base.name} has no {' and '.join(usual)}: its {' and '.join(targets)} learn in their place."
+
+
 def check_targets(base: Base, settings: LoraSettings) -> None:
-    """Raise ``UserError`` when the base has no modules of the names that the adapter is to change."""
-    names = {name.rsplit(".", 1)[-1] for name, _ in base.model.named_modules()}
-    missing = [target for target in settings.targets if target not in names]
-    if missing:
-        raise UserError(f"The model {base.name} has no modules called {', '.join(missing)}: choose one that has them.")
+    """Raise ``UserError`` when the base has no modules that an adapter could change."""
+    targets_of(base, settings)
 
 
 def lora_layers(base: Base) -> Iterator[tuple[str, Any]]:
@@ -83,14 +113,15 @@ def worn_for_training(base: Base, past: Path | None, settings: LoraSettings) -> 
 
     A's entries are drawn by torch's generator, B is zero: the fresh adapter changes nothing yet.
     """
-    check_targets(base, settings)
+    config = settings.config(targets_of(base, settings))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # between PEFT and transformers: nothing a user could mend
+        # FutureWarning: between PEFT and transformers; UserWarning: PEFT notes that GPT-2 keeps its matrices turned round.
+        warnings.simplefilter("ignore")
         if past is None:
-            peft: Any = get_peft_model(base.model, settings.config(), adapter_name=NIGHT)
+            peft: Any = get_peft_model(base.model, config, adapter_name=NIGHT)
         else:
             peft = load(base, past)
-            peft.add_adapter(NIGHT, settings.config())
+            peft.add_adapter(NIGHT, config)
     try:
         wear(peft, [NIGHT] if past is None else [PAST, NIGHT])
         yield peft
@@ -129,6 +160,12 @@ def join(peft: Any) -> str:
     if PAST not in peft.peft_config:
         return NIGHT
     peft.add_weighted_adapter([PAST, NIGHT], [1.0, 1.0], JOINED, combination_type="cat")
+    layers: list[Any] = [module for module in peft.modules() if isinstance(module, LoraLayer)]
+    for layer in layers:  # on a base in half precision PEFT rounds what it joins
+        parts = [name for name in (PAST, NIGHT) if name in layer.lora_A]
+        down = [layer.lora_A[name].weight.data * layer.scaling[name] for name in parts]
+        layer.lora_A[JOINED].weight.data = torch.cat(down)
+        layer.lora_B[JOINED].weight.data = torch.cat([layer.lora_B[name].weight.data for name in parts], 1)
     return JOINED
 
 

@@ -1,45 +1,30 @@
-"""The base model: load it, generate, score replies, embed, hash. It is frozen, always.
+"""What a base says: generate, score replies, embed. It is frozen, always.
 
 Everything here takes a :class:`Base` and reads it; nothing writes to its weights. An adapter, when one is attached,
-is part of ``base.model`` and takes part in the forward pass (see ``adapter.py``).
+is part of ``base.model`` and takes part in the forward pass (see ``adapter.py``). What a base is: ``base.py``; how one is
+loaded: ``loading.py``; its chat template: ``template.py``.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
+from sleepcon.base import Base, base_weights, head_logits, read_card, weights_sha256
 from sleepcon.errors import UserError
-from sleepcon.paths import EMBEDDED
+from sleepcon.loading import load_base
+from sleepcon.template import Turn, prompt_tokens, reply_tokens
 
-Turn = dict[str, str]
-"""One turn of a chat: ``{"role": "system" | "user" | "assistant", "content": text}``."""
+__all__ = [
+    "BATCH_TOKENS", "Base", "ReplyScore", "Turn", "base_weights", "chat", "embed", "fast_products", "generate",
+    "groups_by_tokens", "head_logits", "left_padded", "load_base", "prompt_ids", "read_card", "reply_ids", "right_padded",
+    "sample", "score_replies", "weights_sha256",
+]  # fmt: skip
 
 BATCH_TOKENS = 16384
-
-
-@dataclass
-class Base:
-    """A frozen causal language model with its tokenizer.
-
-    ``name`` is what the user asked for ("embedded", a hub name or a folder); ``card`` holds the doses that suit it;
-    ``sha256`` is that of its weights at loading (see :func:`weights_sha256`).
-    """
-
-    name: str
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    card: dict
-    sha256: str = ""
-    cache: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,59 +45,6 @@ class ReplyScore:
         return -sum(self.logprobs) / len(self.logprobs)
 
 
-def load_base(model: str = "embedded") -> Base:
-    """Load a base by name: "embedded", a folder, or a Hugging Face name (the only case that may use a network).
-
-    Raises :class:`UserError` with one sentence when it cannot be had.
-    """
-    source = str(EMBEDDED) if model == "embedded" else model
-    local = Path(source).is_dir()
-    if model == "embedded" and not local:
-        raise UserError(f"The embedded base is missing ({source}): rebuild it with python -m sleepcon.pretrain.")
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
-        network = AutoModelForCausalLM.from_pretrained(source, local_files_only=local, dtype=torch.float32)
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise UserError(f"Cannot load the model {model}: {first} Give a folder that holds one, or a hub name.") from error
-    network.requires_grad_(False)
-    network.eval()
-    if not tokenizer.chat_template or tokenizer.eos_token_id is None:
-        raise UserError(f"The model {model} has no chat template or no end mark: choose one that was made for chat.")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    base = Base(model, network, tokenizer, read_card(source if local else ""))
-    base.sha256 = weights_sha256(base)
-    return base
-
-
-def read_card(folder: str) -> dict:
-    """The base's ``sleepcon.json``: its doses. A base that has none gets the document's."""
-    path = Path(folder) / "sleepcon.json"
-    if folder and path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
-    return {"dose": {"learning_rate": 1e-5, "epochs": 2}}
-
-
-def weights_sha256(base: Base) -> str:
-    """SHA-256 over name, shape, type and bytes of every weight of the base, adapters left out, in order of name."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(base_weights(base.model)):
-        data = tensor.detach().cpu().contiguous()
-        digest.update(f"{name}|{tuple(data.shape)}|{data.dtype}".encode())
-        digest.update(data.view(torch.uint8).numpy().data if data.ndim else bytes(data.view(1).view(torch.uint8).tolist()))
-    return digest.hexdigest()
-
-
-def base_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The base's own parameters, under the names they have without PEFT's wrapping."""
-    for name, tensor in model.named_parameters():
-        if "lora_" not in name:
-            yield name.replace("base_model.model.", "").replace(".base_layer.", "."), tensor
-
-
 def chat(prompt: str, context: str = "", earlier: Sequence[tuple[str, str]] = ()) -> list[Turn]:
     """Turns that end with ``prompt``: a written note (``context``) and ``earlier`` (prompt, reply) pairs before it."""
     turns = [{"role": "system", "content": context}] if context else []
@@ -123,13 +55,20 @@ def chat(prompt: str, context: str = "", earlier: Sequence[tuple[str, str]] = ()
 
 def prompt_ids(base: Base, turns: Sequence[Turn]) -> list[int]:
     """Token ids of ``turns`` in the model's own chat template, up to where the reply starts."""
-    text = base.tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True)
-    return base.tokenizer.encode(text, add_special_tokens=False)
+    ids = prompt_tokens(base.tokenizer, base.template, list(turns))
+    check_fits(base, len(ids) + 1)
+    return ids
 
 
 def reply_ids(base: Base, reply: str) -> list[int]:
-    """Token ids of a reply with the model's end-of-turn mark."""
-    return [*base.tokenizer.encode(reply, add_special_tokens=False), base.tokenizer.eos_token_id]
+    """Token ids of a reply as they follow those of a prompt, with the model's end-of-turn mark."""
+    return reply_tokens(base.tokenizer, base.template, reply)
+
+
+def check_fits(base: Base, length: int) -> None:
+    """Raise ``UserError`` when a text has more tokens than the base has places for."""
+    if base.window and length > base.window:
+        raise UserError(f"A text of {length} tokens is too long for {base.name}, which takes {base.window}: shorten it.")
 
 
 def left_padded(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -174,14 +113,29 @@ def fast_products() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def generator(base: Base) -> Any:
-    """transformers' ``generate`` (its type is not known to the type checker)."""
-    return base.model.generate
+def continued(base: Base, rows: list[list[int]], max_tokens: int, **how: Any) -> list[str]:
+    """What the model says after each row of token ids, in one batch, by transformers' ``generate``."""
+    ids, mask = left_padded(rows, base.tokenizer.pad_token_id)
+    room = max_tokens if base.window is None else min(max_tokens, base.window - ids.shape[1])
+    generate_by_transformers: Any = base.model.generate
+    out = generate_by_transformers(
+        input_ids=ids.to(base.model.device), attention_mask=mask.to(base.model.device), max_new_tokens=room,
+        pad_token_id=base.tokenizer.pad_token_id, eos_token_id=end_marks(base), **how,
+    )  # fmt: skip
+    return [text_of(base, row) for row in out[:, ids.shape[1] :].tolist()]
+
+
+def end_marks(base: Base) -> list[int]:
+    """Tokens at which a reply ends: the template's mark, and those that the model's own settings name."""
+    named = getattr(base.model.generation_config, "eos_token_id", None)
+    named = named if isinstance(named, list) else [named]
+    return sorted({base.template.mark, *(token for token in [*named, base.tokenizer.eos_token_id] if token is not None)})
 
 
 def text_of(base: Base, ids: list[int]) -> str:
     """The text of generated token ids, without marks."""
-    return str(base.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+    text = str(base.tokenizer.decode(ids, skip_special_tokens=True))
+    return (text.split(base.template.cut)[0] if base.template.cut else text).strip()
 
 
 @torch.inference_mode()
@@ -190,14 +144,11 @@ def generate(base: Base, chats: Sequence[Sequence[Turn]], max_tokens: int = 64) 
     rows = [prompt_ids(base, turns) for turns in chats]
     replies = [""] * len(rows)
     for group in groups_by_tokens([len(row) + max_tokens for row in rows]):
-        ids, mask = left_padded([rows[index] for index in group], base.tokenizer.pad_token_id)
-        ids, mask = ids.to(base.model.device), mask.to(base.model.device)
-        out = generator(base)(
-            input_ids=ids, attention_mask=mask, max_new_tokens=max_tokens, do_sample=False,
-            temperature=None, top_p=None, top_k=None, pad_token_id=base.tokenizer.pad_token_id,
-        )  # fmt: skip
-        for index, row in zip(group, out[:, ids.shape[1] :].tolist(), strict=True):
-            replies[index] = text_of(base, row)
+        said = continued(
+            base, [rows[index] for index in group], max_tokens, do_sample=False, temperature=None, top_p=None, top_k=None
+        )
+        for index, text in zip(group, said, strict=True):
+            replies[index] = text
     return replies
 
 
@@ -208,13 +159,14 @@ def score_replies(base: Base, pairs: Sequence[tuple[Sequence[Turn], str]]) -> li
     scores: list[ReplyScore | None] = [None] * len(encoded)
     for group in groups_by_tokens([len(prompt) + len(reply) for prompt, reply in encoded]):
         ids, mask = right_padded([encoded[i][0] + encoded[i][1] for i in group], base.tokenizer.pad_token_id)
+        check_fits(base, ids.shape[1])
+        ids, mask = ids.to(base.model.device), mask.to(base.model.device)
         hidden = base.model.get_decoder()(input_ids=ids, attention_mask=mask).last_hidden_state
-        head = base.model.get_output_embeddings()
         for row, index in enumerate(group):
             prompt, reply = encoded[index]
             span = hidden[row, len(prompt) - 1 : len(prompt) + len(reply) - 1]
-            logprobs = F.log_softmax(head(span).float(), dim=-1)
-            said = logprobs[torch.arange(len(reply)), torch.tensor(reply)]
+            logprobs = F.log_softmax(head_logits(base, span), dim=-1)
+            said = logprobs.gather(1, ids[row, len(prompt) : len(prompt) + len(reply), None])[:, 0]
             scores[index] = ReplyScore(
                 [str(base.tokenizer.decode([token])) for token in reply], said.tolist(), logprobs.max(-1).values.exp().tolist()
             )
@@ -225,13 +177,15 @@ def score_replies(base: Base, pairs: Sequence[tuple[Sequence[Turn], str]]) -> li
 def embed(base: Base, texts: Sequence[str]) -> torch.Tensor:
     """Unit vectors, shape (texts, hidden): the mean of the middle layer's states over each text's tokens."""
     rows = [base.tokenizer.encode(text or " ", add_special_tokens=False) or [base.tokenizer.pad_token_id] for text in texts]
-    vectors = torch.zeros(len(rows), base.model.config.hidden_size)
+    vectors = torch.zeros(len(rows), base.model.config.get_text_config().hidden_size)
     for group in groups_by_tokens([len(row) for row in rows]):
         ids, mask = right_padded([rows[index] for index in group], base.tokenizer.pad_token_id)
+        check_fits(base, ids.shape[1])
+        ids, mask = ids.to(base.model.device), mask.to(base.model.device)
         states = base.model.get_decoder()(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
         middle = states[len(states) // 2].float()
         weights = mask.unsqueeze(-1).float()
-        vectors[group] = (middle * weights).sum(1) / weights.sum(1)
+        vectors[group] = ((middle * weights).sum(1) / weights.sum(1)).cpu()
     return F.normalize(vectors - vectors.new_tensor(base.card.get("mean_embedding", 0.0)), dim=-1)
 
 
@@ -239,11 +193,7 @@ def embed(base: Base, texts: Sequence[str]) -> torch.Tensor:
 def sample(base: Base, chats: Sequence[Sequence[Turn]], seed: int, max_tokens: int, temperature: float) -> list[str]:
     """A sampled reply to each chat; the same seed gives the same replies on the same machine."""
     rows = [prompt_ids(base, turns) for turns in chats]
-    ids, mask = left_padded(rows, base.tokenizer.pad_token_id)
-    with torch.random.fork_rng(devices=[]):
+    device = base.model.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        out = generator(base)(
-            input_ids=ids.to(base.model.device), attention_mask=mask.to(base.model.device), max_new_tokens=max_tokens,
-            do_sample=True, temperature=temperature, top_p=0.95, top_k=0, pad_token_id=base.tokenizer.pad_token_id,
-        )  # fmt: skip
-    return [text_of(base, row) for row in out[:, ids.shape[1] :].tolist()]
+        return continued(base, rows, max_tokens, do_sample=True, temperature=temperature, top_p=0.95, top_k=0)

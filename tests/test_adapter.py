@@ -7,7 +7,7 @@ import torch
 from conftest import ORLO
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, MambaConfig, MambaForCausalLM
 
 from sleepcon.adapter import (
     NIGHT,
@@ -24,7 +24,7 @@ from sleepcon.adapter import (
     worn_for_training,
 )
 from sleepcon.errors import UserError
-from sleepcon.model import Base, weights_sha256
+from sleepcon.model import Base, load_base, weights_sha256
 
 SETTINGS = LoraSettings()
 IDS = torch.tensor([[1, 44, 67, 100, 9, 2, 250]])
@@ -99,6 +99,21 @@ def test_two_nights_joined_are_their_exact_sum(tiny_base, first):
             assert layer.lora_A[name].weight.shape[0] == 2 * SETTINGS.rank
 
 
+def test_on_a_base_in_half_precision_adapters_stay_in_float32_and_join_exactly(tiny_base, tiny_folder, tmp_path):
+    half = load_base(str(tiny_folder), dtype="bfloat16")
+    assert half.dtype == "bfloat16"
+    folders = [tmp_path / name for name in ("first", "second", "whole", "wide")]
+    for base, one, two in ((half, *folders[:2]), (tiny_base, *folders[2:])):
+        night(base, None, one, seed=1)
+        night(base, one, two, seed=2)
+    for one, other in ((folders[0], folders[2]), (folders[1], folders[3])):
+        saved, wanted = load_file(one / WEIGHTS_FILE), load_file(other / WEIGHTS_FILE)
+        assert all(tensor.dtype == torch.float32 for tensor in saved.values())
+        assert all(torch.equal(tensor, wanted[name]) for name, tensor in saved.items())
+    with worn(half, folders[1]):
+        assert all(p.dtype == torch.float32 for name, p in half.model.named_parameters() if "lora_" in name)
+
+
 def test_a_fresh_night_changes_nothing_and_alone_may_learn(tiny_base, first):
     bare = logits(tiny_base)
     with worn_for_training(tiny_base, None, SETTINGS):
@@ -156,9 +171,12 @@ def test_change_norms_by_hand(tiny_base, first):
 
 
 def test_a_base_without_the_modules_is_refused(brain, tiny_base):
-    config = GPT2Config(n_layer=1, n_head=2, n_embd=16, vocab_size=259, eos_token_id=2)
-    other = Base("gpt2", GPT2LMHeadModel(config).eval(), tiny_base.tokenizer, dict(tiny_base.card))
-    with pytest.raises(UserError, match="gpt2 has no modules called q_proj, v_proj"), worn_for_training(other, None, SETTINGS):
+    config = MambaConfig(num_hidden_layers=1, hidden_size=16, vocab_size=259, eos_token_id=2)
+    other = Base("mamba", MambaForCausalLM(config).eval(), tiny_base.tokenizer, dict(tiny_base.card))
+    with (
+        pytest.raises(UserError, match="mamba has no modules called q_proj or v_proj"),
+        worn_for_training(other, None, SETTINGS),
+    ):
         pass
     one = brain("other", base=other)
     one.remember(ORLO)

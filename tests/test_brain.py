@@ -33,7 +33,7 @@ def test_names_that_can(name, brain, own_home, tiny_base):
 
 
 def test_a_model_that_is_not_there_makes_no_brain(own_home):
-    with pytest.raises(UserError, match="Cannot load the model nobody/nothing"):
+    with pytest.raises(UserError, match="nobody/nothing is not in the local cache"):
         Brain.open("a", model="nobody/nothing")
     assert not (own_home / "a").exists()
 
