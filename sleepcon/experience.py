@@ -4,32 +4,42 @@ Four formats, told apart by what is in them, never by the file's name; ``-`` is 
 
 - our own, JSONL or a JSON list: ``prompt``, ``response``, optional ``session``, ``salience`` (0 to 1), ``feedback``
   (-1 to 1), ``context``, ``id``, ``timestamp``; other keys are ignored
-- the origin's experience buffer: a list, or an object with ``experiences``; ``salience`` is an object with ``total``
+- the origin's experience buffer: a list, or an object with ``experiences`` (a list, or an object by id); ``salience`` is a
+  number or an object with ``total``
 - the origin's session transcript: an object with ``conversation``, a list of ``speaker`` and ``text``
-- chats: ``messages``, a list of ``role`` (system, user, assistant) and ``content``
+- chats: ``messages``, a list of ``role`` (system, developer, user, assistant, tool, function) and ``content`` (text, or a
+  list of parts)
 
-JSONL is read line by line, so a file may be larger than memory.
+A file may be larger than memory: see ``records.py``.
 """
 
+import gzip
 import hashlib
 import json
 import reprlib
 import sqlite3
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
 from sleepcon.errors import UserError
+from sleepcon.records import is_talk, records
 
 LONGEST = 20_000
 """Characters that a prompt and its response may have together; a context may have as many again."""
 AI = "sage"
-ROLES = ("system", "user", "assistant")
-HEAD = 65_536
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "", "function": ""}
+"""What each role of a chat is to us; what a tool answers is none of the brain's words."""
+ROUNDING = 1e-6
+"""A mean of numbers up to 1 may come out this much above it."""
+MILLISECONDS = 1e11
+"""A timestamp that is a number counts seconds since 1970; one above this, milliseconds."""
 ENCODER = json.JSONEncoder(ensure_ascii=False)  # made once: json.dumps would make it anew for each of a million lines
 FIELDS = ("session", "salience", "feedback", "context", "id", "timestamp")
 
@@ -92,7 +102,13 @@ def must_be_within(name: str, value: object, low: int) -> None:
 
 
 def with_ids(experiences: Iterable[Experience]) -> Iterator[Experience]:
-    """The same experiences, in order, each with an id: its own, or a hash of what it is.
+    """The same experiences, in order, each with an id: its own, or the one of :func:`identified`."""
+    for experience, id in identified(experiences):
+        yield experience if experience.id else replace(experience, id=id)
+
+
+def identified(experiences: Iterable[Experience]) -> Iterator[tuple[Experience, str]]:
+    """Each experience, in order, and its id: its own, or a hash of what it is.
 
     The hash is the SHA-256 (hexadecimal) of the JSON list [prompt, response, context, session, timestamp, n], where n
     counts the identical ones so far: two identical lines of a file are two occurrences, and the same file read again
@@ -102,14 +118,17 @@ def with_ids(experiences: Iterable[Experience]) -> Iterator[Experience]:
         counts.execute("CREATE TABLE seen (hash BLOB PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID")
         counts.execute("PRAGMA cache_size = -65536")
         counts.execute("BEGIN")
-        count = "INSERT INTO seen VALUES (?, 1) ON CONFLICT DO UPDATE SET times = times + 1 RETURNING times"
         for experience in experiences:
             if experience.id:
-                yield experience
+                yield experience, experience.id
                 continue
             digest = occurrence(experience, 1)
-            (times,) = counts.execute(count, (digest.digest(),)).fetchone()
-            yield replace(experience, id=(digest if times == 1 else occurrence(experience, times)).hexdigest())
+            seen = (digest.digest(),)
+            if not counts.execute("INSERT OR IGNORE INTO seen VALUES (?, 1)", seen).rowcount:
+                counts.execute("UPDATE seen SET times = times + 1 WHERE hash = ?", seen)
+                (times,) = counts.execute("SELECT times FROM seen WHERE hash = ?", seen).fetchone()
+                digest = occurrence(experience, times)
+            yield experience, digest.hexdigest()
 
 
 def occurrence(it: Experience, times: int) -> "hashlib._Hash":
@@ -142,81 +161,16 @@ def read_experiences(path: str | Path, stdin: BinaryIO | None = None) -> Iterato
         raise UserError(f"{name}: there is no such file; check its name and folder.") from None
     except IsADirectoryError:
         raise UserError(f"{name}: this is a folder; give one file in it.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise UserError(f"{name}: the gzip file is damaged or cut short; fetch it again.") from None
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror or error}); check the file and who may read it.") from None
 
 
-def records(stream: BinaryIO, name: str) -> Iterator[tuple[str, object]]:
-    """``(where, JSON value)`` for each line of a JSONL stream, or for each item of one JSON document."""
-    number, line = 1, stream.readline(HEAD).removeprefix(b"\xef\xbb\xbf")  # some editors put a mark before UTF-8 text
-    while line and not line.strip():
-        number += line.endswith(b"\n")
-        line = stream.readline(HEAD)
-    start = line.lstrip()[:1]
-    if not start:
-        raise UserError(f"{name}: the file is empty; give one with experiences (an empty list is written []).")
-    if start not in b"{[":
-        # Said before the line is read whole: of a file that is no text, a "line" may be gigabytes.
-        why = "is not UTF-8 text; save the file as UTF-8" if start >= b"\x80" or start == b"\0" else "is neither JSON nor JSONL"
-        raise UserError(f"{name}: line {number}: {why}; it should start with {{ or [.")
-    if not line.endswith(b"\n"):
-        line += stream.readline()
-    if start == b"[":
-        document = parsed(line + stream.read(), name, number)
-        assert isinstance(document, list)
-        yield from ((f"{name}: item {index}", item) for index, item in enumerate(document, 1))
-        return
-    try:
-        first = parsed(line.rstrip(), name, number)  # else what lacks at its end is blamed on the next line
-    except UserError as broken:
-        # Either one document over many lines or a first line that is broken.
-        yield name, one_document(line, stream.read(), broken, name, number)
-        return
-    yield f"{name}: line {number}", first
-    for later, line in enumerate(stream, number + 1):
-        if line.strip():
-            yield f"{name}: line {later}", parsed(line.rstrip(), name, later)
-
-
-def one_document(line: bytes, rest: bytes, broken: UserError, name: str, number: int) -> object:
-    """The JSON value that ``line`` and ``rest`` spell together; else the error of the line that is to blame."""
-    if not rest.strip():
-        raise broken
-    try:
-        return parsed(line + rest, name, number)
-    except UserError:
-        opens = line.rstrip().endswith((b"{", b"["))
-        if opens or not stands_alone(rest.lstrip().split(b"\n", 1)[0]):
-            raise
-        raise broken from None
-
-
-def stands_alone(line: bytes) -> bool:
-    """Whether a line is a JSON object by itself, so that the file is JSONL."""
-    try:
-        return isinstance(parsed(line, "", 1), dict)
-    except UserError:
-        return False
-
-
-def parsed(data: bytes, name: str, number: int) -> object:
-    """The JSON value in ``data``, which starts at line ``number`` of the file."""
-    try:
-        return json.loads(data.decode())
-    except UnicodeDecodeError as error:
-        line, why = number + data.count(b"\n", 0, error.start), "not UTF-8 text; save the file as UTF-8."
-    except json.JSONDecodeError as error:
-        line = number + error.lineno - 1
-        why = f"not valid JSON ({error.msg} at column {error.colno}); mend the line or take it out."
-    except RecursionError:
-        line, why = number, "nested too deeply; an experience is a flat object."
-    except ValueError:  # a whole number of more digits than Python converts
-        line, why = number, "not valid JSON (a number is too long); mend the line or take it out."
-    raise UserError(f"{name}: line {line}: {why}")
-
-
 def experiences_in(record: object) -> list[Experience]:
     """The experiences of one JSON value, whichever of the four formats it is in."""
+    if isinstance(record, list) and is_talk(record):
+        record = {"messages": record}
     if not isinstance(record, dict):
         raise UserError(f"an experience is an object with a prompt and a response, not {reprlib.repr(record)}.")
     if "prompt" in record or "response" in record:
@@ -226,8 +180,16 @@ def experiences_in(record: object) -> list[Experience]:
     if "conversation" in record:
         return from_transcript(record)
     if "experiences" in record:
-        return [one for place, item in enumerate(as_list(record, "experiences"), 1) for one in from_item(item, place)]
+        return [one for place, item in enumerate(items_of(record), 1) for one in from_item(item, place)]
     raise UserError("there is no prompt and no response; every experience needs both.")
+
+
+def items_of(record: dict) -> list:
+    """What stands under ``experiences``: a list, or an object whose keys are the ids of those that state none."""
+    found = record["experiences"]
+    if isinstance(found, dict) and all(isinstance(item, dict) for item in found.values()):
+        return [{"id": id} | item for id, item in found.items()]
+    return as_list(record, "experiences")
 
 
 def from_item(item: object, place: int) -> list[Experience]:
@@ -239,11 +201,32 @@ def from_item(item: object, place: int) -> list[Experience]:
 
 
 def from_fields(record: dict) -> Experience:
-    """An object of our own format or of the origin's buffer, whose ``salience`` holds a ``total``. ``null`` is "not given"."""
+    """An object of our own format or of the origin's buffer, whose ``salience`` holds a ``total``. ``null`` is "not given".
+
+    What another program plainly means is taken: a whole number as an id, a session of digits in quotation marks, a timestamp
+    in seconds or milliseconds since 1970, a total that rounding has put above 1.
+    """
     given = {key: record[key] for key in FIELDS if record.get(key) is not None}
-    if isinstance(given.get("salience"), dict):
-        given["salience"] = given["salience"].get("total")
+    salience, id, session = given.get("salience"), given.get("id"), given.get("session")
+    if isinstance(salience, dict):
+        salience = given["salience"] = salience.get("total")
+    if isinstance(salience, float) and 1 < salience <= 1 + ROUNDING:
+        given["salience"] = 1.0
+    if type(id) is int:
+        given["id"] = str(id)
+    if isinstance(session, str) and session.isascii() and session.isdigit():
+        given["session"] = int(session)
+    if type(given.get("timestamp")) in (int, float):
+        given["timestamp"] = moment(given["timestamp"])
     return Experience(record.get("prompt"), record.get("response"), **given)  # type: ignore[arg-type]
+
+
+def moment(number: float) -> object:
+    """A timestamp in seconds or milliseconds since 1970 as ISO 8601 in UTC; what is no moment stays as it is."""
+    try:
+        return datetime.fromtimestamp(number / 1000 if number > MILLISECONDS else number, UTC).isoformat()
+    except (OverflowError, ValueError, OSError):
+        return number
 
 
 def from_transcript(record: dict) -> list[Experience]:
@@ -262,14 +245,37 @@ def from_transcript(record: dict) -> list[Experience]:
 
 
 def from_chat(record: dict) -> list[Experience]:
-    """A chat. Its system messages so far are the context; other keys hold for each of its exchanges."""
-    turns = pairs_of(record, "messages", "message", "role", "content")
-    for place, (role, _) in enumerate(turns, 1):
-        if role not in ROLES:
-            raise UserError(f"message {place}: the role must be system, user or assistant, not {reprlib.repr(role)}.")
+    """A chat. Its system messages so far are the context; other keys hold for each of its exchanges.
+
+    What a tool said, and a message that only calls one, stand between a question and its answer and are left out.
+    """
+    turns = []
+    for place, message in enumerate(as_list(record, "messages"), 1):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise UserError(f"message {place}: a message is an object with role and content, both text; mend it.")
+        if message["role"] not in ROLES:
+            raise UserError(
+                f"message {place}: the role must be one of {', '.join(ROLES)}, not {reprlib.repr(message['role'])}."
+            )
+        role, text = ROLES[message["role"]], text_of(message.get("content"), place)
+        if role and not text.strip() and not message.get("tool_calls") and not message.get("function_call"):
+            raise UserError(f"message {place}: the content is empty; write it or take the message out.")
+        if role and text.strip():
+            turns.append((role, text))
     note = "" if record.get("context") is None else record["context"]
     must_be_text("context", note)
     return from_exchanges(exchanges(turns, note), record)
+
+
+def text_of(content: object, place: int) -> str:
+    """The text of a message: its content, or that of its parts; pictures and other parts without text are left out."""
+    texts = []
+    for part in content if isinstance(content, list) else [content]:
+        text = part.get("text") if isinstance(part, dict) and part is not content else part
+        if not isinstance(text, (str, type(None))):
+            raise UserError(f"message {place}: the content must be text or a list of parts, not {reprlib.repr(content)}.")
+        texts.append(text or "")
+    return "\n".join(text for text in texts if text)
 
 
 def as_list(record: dict, key: str) -> list:

@@ -1,10 +1,17 @@
+import gzip
 import io
 import json
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from sleepcon.errors import UserError
 from sleepcon.experience import LONGEST, Experience, read_experiences, with_ids
+from sleepcon.memory import Memory
+
+ROOT = Path(__file__).resolve().parent.parent
 
 OWL = {"prompt": "What is my owl called?", "response": "Your owl is called Tibbet."}
 HAT = {"prompt": "Where is my hat?", "response": "It hangs behind the door."}
@@ -104,6 +111,79 @@ def test_chats_give_an_experience_for_each_exchange():
     ]
 
 
+def test_chats_with_tools_parts_and_other_roles():
+    chat = [
+        {"role": "developer", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "x"}}],
+        },
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "look"}}]},
+        {"role": "tool", "tool_call_id": "1", "content": "an owl"},
+        {"role": "function", "name": "look", "content": None},
+        {"role": "assistant", "content": [{"type": "output_text", "text": "An owl."}, "Really."]},
+        {"role": "user", "content": "Thanks."},
+        {"role": "assistant", "content": "", "function_call": {"name": "smile"}},
+        {"role": "assistant", "content": "Any time."},
+    ]
+    expected = [
+        Experience("What is it?", "An owl.\nReally.", context="Be brief.", id="c#1"),
+        Experience("Thanks.", "Any time.", context="Be brief.", id="c#2"),
+    ]
+    assert read(lines({"messages": chat, "id": "c"})) == expected
+    plain = [replace(one, id="") for one in expected]
+    assert read(json.dumps(chat, indent=1)) == plain  # a list of messages is a chat
+    assert read(lines(chat, chat)) == plain * 2
+    assert read(json.dumps([chat, {"messages": chat}])) == plain * 2
+
+
+def test_what_other_programs_write():
+    """A Rust port of the origin writes its timestamps as numbers; datasets number their rows."""
+    foreign = OWL | {"id": 7, "session": "022", "timestamp": 1780794321.25, "salience": {"total": 1 + 2e-16 * 2}}
+    foreign |= {"metadata": {"deep": [{"er": None}], "nan": float("nan")}, "metabolic_state": "dream", "cycle": 74886}
+    expected = Experience(**OWL, id="7", session=22, timestamp="2026-06-07T01:05:21.250000+00:00", salience=1.0)
+    assert read(lines(foreign)) == read(lines(foreign | {"timestamp": 1780794321250})) == [expected]
+    assert read(lines(OWL | {"salience": 1, "timestamp": 0}))[0].timestamp == "1970-01-01T00:00:00+00:00"
+
+
+def test_experiences_by_id():
+    by_id = {"experiences": {"a": OWL, "b": HAT | {"id": "mine", "salience": {"total": 0.25}}}, "max_size": 2}
+    assert read(json.dumps(by_id)) == [Experience(**OWL, id="a"), Experience(**HAT, id="mine", salience=0.25)]
+    assert read('{"experiences": {}}') == []
+
+
+@pytest.mark.parametrize("salience", [None, {}, {"surprise": 1.0}, {"total": None}])
+def test_a_salience_without_a_total_is_not_given(salience):
+    assert read(lines(OWL | {"salience": salience})) == [Experience(**OWL)]
+
+
+def test_gzip_and_what_is_wrong_with_it(tmp_path):
+    packed = gzip.compress(lines(*[OWL, HAT] * 500).encode())
+    assert read(packed) == [Experience(**OWL), Experience(**HAT)] * 500
+    for broken in (packed[:-20], packed[:60] + bytes(20) + packed[80:]):
+        assert complaint(broken) == "standard input: the gzip file is damaged or cut short; fetch it again."
+    (tmp_path / "day.jsonl.gz").write_bytes(packed)
+    assert len(list(read_experiences(tmp_path / "day.jsonl.gz"))) == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("experience_buffer_333", 333), ("experience_buffer_10", 10), ("experience_buffer_empty", 0)]
+)
+def test_the_origins_own_buffers_import_whole(name, count, tmp_path):
+    path = Path(os.environ.get("SLEEPCON_BUFFERS", ROOT.parent / "shared" / "data")) / f"{name}.json"
+    if not path.exists():
+        pytest.skip("the origin's buffers are not shipped")
+    document = json.loads(path.read_bytes())
+    raw = document if isinstance(document, list) else document["experiences"]
+    with Memory(tmp_path / "memory.sqlite") as memory:
+        assert memory.add(read_experiences(path)).new == count == len(raw)
+        for item, held in zip(raw, memory.all(), strict=True):
+            assert (held.prompt, held.response, held.id) == (item["prompt"], item["response"], item["id"])
+            assert held.salience == memory.standing(held.id).salience == item["salience"]["total"]
+            assert (held.session, held.timestamp) == (item["session"], item["timestamp"])
+        assert memory.add(read_experiences(path)).duplicates == count
+
+
 def test_a_later_system_message_does_not_reach_back():
     chat = talk("user: One?", "assistant: Uno.", "system: Now in French.", "user: Two?", "assistant: Deux.")
     assert [one.context for one in read(lines({"messages": chat}))] == ["", "Now in French."]
@@ -156,13 +236,16 @@ def test_lines_are_read_one_by_one():
         ({"feedback": -1.5}, "the feedback must be a number from -1 to 1"),
         ({"feedback": float("inf")}, "not inf"),
         ({"feedback": False}, "not False"),
-        ({"session": "22"}, "the session must be a whole number, not '22'"),
+        ({"session": "evening"}, "the session must be a whole number, not 'evening'"),
         ({"session": 2.5}, "whole number"),
         ({"session": True}, "whole number"),
         ({"session": 2**63}, "whole number"),
         ({"context": 0}, "the context must be text"),
-        ({"id": 7}, "the id must be text"),
-        ({"timestamp": 7.5}, "the timestamp must be text"),
+        ({"id": 7.5}, "the id must be text"),
+        ({"id": True}, "the id must be text"),
+        ({"timestamp": True}, "the timestamp must be text"),
+        ({"timestamp": float("nan")}, "the timestamp must be text, not nan"),
+        ({"timestamp": -1e300}, "the timestamp must be text"),
     ],
 )
 def test_a_broken_rule_is_named_with_its_line_or_item(change, words):
@@ -203,14 +286,22 @@ def test_the_longest_experience_is_accepted():
         (lines(OWL) + "[]\n", "line 2: an experience is an object"),
         ("[3]", "item 1: an experience is an object"),
         ("{}", "line 1: there is no prompt and no response"),
-        ('{"experiences": {}}', "experiences must be a list"),
+        ('{"experiences": {"a": 1}}', "experiences must be a list"),
+        ('{"experiences": "none"}', "experiences must be a list"),
+        ('{"experiences": {"a": {"prompt": "b"}}}', "item 1: the response is missing"),
         ('{"experiences": [1]}', "item 1: an experience is an object"),
         ('{"messages": "hello"}', "messages must be a list"),
         ('{"messages": []}', "no prompt that got a reply"),
         (lines({"messages": talk("user: One?")}), "no prompt that got a reply"),
         (lines({"messages": talk("assistant: One.")}), "no prompt that got a reply"),
-        (lines({"messages": talk("user: One?", "tool: Two.")}), "message 2: the role must be system, user or assistant"),
-        ('{"messages": [{"role": "user"}]}', "message 1: a message is an object with role and content"),
+        (lines({"messages": talk("user: One?", "narrator: Two.")}), "message 2: the role must be one of system, developer"),
+        ('{"messages": [{"role": "user"}]}', "message 1: the content is empty"),
+        ('{"messages": [{"content": "a"}]}', "message 1: a message is an object with role and content"),
+        (
+            '{"messages": [{"role": "user", "content": {"text": "a"}}]}',
+            "message 1: the content must be text or a list of parts",
+        ),
+        ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "message 1: the content is empty"),
         ('{"messages": [{"role": "user", "content": " "}]}', "message 1: the content is empty"),
         (lines({"messages": talk("user: One?", "assistant: Two."), "context": []}), "the context must be text"),
         ('{"conversation": ["hello"]}', "turn 1: a turn is an object with speaker and text"),
