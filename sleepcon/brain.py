@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -29,6 +30,9 @@ from sleepcon.model import Base, chat, generate, load_base, reply_ids
 from sleepcon.paths import brain_folder
 from sleepcon.salience import Scores, Weights
 from sleepcon.sleep import Event
+
+if TYPE_CHECKING:
+    from sleepcon.wake import Gates
 
 DEFAULT_THRESHOLD = 0.6
 MAX_DOSE = 1.5
@@ -156,9 +160,11 @@ class Brain:
         weights: Weights | None = None,
         recipe: str = "default",
         epochs: int | None = None,
+        control: str = "",
+        seed: int = 0,
     ) -> Plan:
         """Who would sleep at ``threshold`` and how long it would take; measures what has no salience yet, trains nothing."""
-        considered, chosen = self.waiting(threshold, weights)
+        considered, chosen = night.choose(self, night.Order(threshold, seed, weights=weights, control=control))
         selected = [experience for experience, _ in chosen]
         tokens = sum(len(reply_ids(self.base, experience.response)) for experience in selected)
         return Plan(
@@ -177,17 +183,21 @@ class Brain:
         learning_rate: float | None = None,
         weights: Weights | None = None,
         measured: bool = False,
+        control: str = "",
+        gates: "Gates | None" = None,
         on_event: Callable[[Event], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Cycle:
         """Run one night on what is in memory above ``threshold`` and not yet consolidated; return its row of the ledger.
 
         ``epochs`` and ``learning_rate`` replace the base's own dose. ``measured``: go by the measured salience even where one
-        is documented, each factor counting for what ``weights`` gives it. Raises ``UserError`` when nothing passes or another
-        night is under way, ``Stopped`` when ``should_stop`` said so; the brain is then as it was.
+        is documented, each factor counting for what ``weights`` gives it. ``control``: one of ``controls.CONTROLS``, a night
+        with one thing taken away or put in its place. ``gates``: limits of the wake-up check other than the usual ones.
+        Raises ``UserError`` when nothing passes or another night is under way, ``Stopped`` when ``should_stop`` said so; the
+        brain is then as it was.
         """
         with self._asleep(len(self.history()) + 1):
-            order = night.Order(threshold, seed, recipe, epochs, learning_rate, weights, measured)
+            order = night.Order(threshold, seed, recipe, epochs, learning_rate, weights, measured, control, gates)
             return night.run(self, order, on_event, should_stop)
 
     def check_awake(self) -> None:

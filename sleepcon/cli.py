@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sleepcon import __version__
+from sleepcon.controls import CONTROLS
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience, read_experiences, with_ids
 from sleepcon.memory import Memory
@@ -80,6 +81,9 @@ def build_parser() -> argparse.ArgumentParser:
     sleep.add_argument("--epochs", type=number(1, 1000, int), help="passes over the day (default: the base's)")
     sleep.add_argument("--lr", type=number(0, 9.99), help="learning rate (default: the base's)")
     sleep.add_argument("--recipe", choices=("default", "document"), default="default")
+    sleep.add_argument(
+        "--control", choices=tuple(CONTROLS), default="", help="a control night in its place (docs/protocols.md)"
+    )
     sleep.add_argument("--dry-run", action="store_true", help="say who would sleep and how long; change nothing")
     ask = command("ask", run_ask, "ask the brain something")
     ask.add_argument("prompt", metavar="PROMPT")
@@ -186,15 +190,15 @@ def copy_of(args: argparse.Namespace, beside: Path) -> Any:
 def run_sleep(args: argparse.Namespace) -> dict:
     """Import the file, if one is given, and run one night."""
     from sleepcon.adapter import LoraSettings, check_targets
-    from sleepcon.night import NothingToConsolidate
+    from sleepcon.night import NothingToConsolidate, Order, choose
 
     experiences = in_file(args.file) if args.file else []
     with tempfile.TemporaryDirectory() as beside:
         trial = copy_of(args, Path(beside))
         trial.remember(experiences)
-        considered, waiting = trial.waiting(args.threshold)
+        considered, chosen = choose(trial, Order(args.threshold, args.seed, args.recipe, control=args.control))
         check_targets(trial.base, LoraSettings())
-        plan = trial.plan(args.threshold, recipe=args.recipe, epochs=args.epochs) if args.dry_run else None
+        plan = trial.plan(args.threshold, None, args.recipe, args.epochs, args.control, args.seed) if args.dry_run else None
         base = trial.base
         trial.close()
     if plan:
@@ -207,7 +211,7 @@ def run_sleep(args: argparse.Namespace) -> dict:
                 print(f"would sleep: {experience.prompt}")
             print(f"{len(plan.selected)} of {plan.considered}, {plan.tokens} tokens, about {plan.predicted_seconds:.0f} s")
         return result
-    if not waiting:
+    if not chosen:
         raise NothingToConsolidate(considered, args.threshold)
     brain = open_brain(args, base=base)
     brain.check_awake()
@@ -215,7 +219,13 @@ def run_sleep(args: argparse.Namespace) -> dict:
     say(f"{added.new} experiences are new, {added.duplicates} were in memory already.")
     try:
         cycle = brain.sleep(
-            args.threshold, args.seed, args.recipe, args.epochs, args.lr, on_event=lambda event: say(event.message)
+            args.threshold,
+            args.seed,
+            args.recipe,
+            args.epochs,
+            args.lr,
+            control=args.control,
+            on_event=lambda event: say(event.message),
         )
     except UserError as error:
         raise Failed(f"{error} The experiences are in memory.") from error

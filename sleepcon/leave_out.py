@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sleepcon import adapter, night, wake
+from sleepcon import adapter, controls, night, wake
 from sleepcon.brain import Brain
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
@@ -100,13 +100,13 @@ def copy_before(brain: Brain, cycle: int) -> Iterator[Brain]:
 
 def run_again(copy: Brain, row: Cycle, missing: dict, clock: night.Clock) -> Again:
     """The night of ``row`` in the copy, without the experience of the reply ``missing``, which is asked at its end."""
-    chosen = [(lived(reply), reply["salience"]) for reply in row.replies if reply["id"] != missing["id"]]
+    chosen = [(lived(reply), reply.get("weight", reply["salience"])) for reply in row.replies if reply["id"] != missing["id"]]
     base = copy.base
     training = Training(row.recipe, row.learning_rate, row.epochs, base.card.get("rehearsal_weight", 1.0))
     clock.say("select", f"{len(chosen)} of the night's {len(row.replies)} experiences sleep again, one is left out.")
     folder = Path(copy.folder) / "cycles" / "again"
     before = weights_sha256(base)
-    slept = night.fall_asleep(copy, chosen, training, row.seed, folder, clock)
+    slept = night.fall_asleep(copy, chosen, training, row.seed, folder, clock, controls.find(row.control))
     came_back = wake.learned(slept.day, slept.replies_after.taught)
     kept, reasons = night.verdict(slept.checks, came_back, weights_sha256(base) == before)
     clock.say("wake", "Asking what was left out.")

@@ -10,11 +10,12 @@ class Cycle:
     """What one night did. Losses in nats per token, times in seconds, hashes as hexadecimal SHA-256.
 
     ``seconds`` runs from the base being loaded to the end of the wake-up check; ``training_seconds`` counts the steps.
-    ``replies``: for each experience prompt, taught, before, after, learned, salience, share of the gradient, and ``tokens``:
-    the taught reply's tokens, each [text, log-probability before the night, after it]. ``losses``: for each experience its
-    own loss by step, [step, nats per token]. ``change``: for each module the norm of the night's and all earlier nights'
-    change over that of its weight.
+    ``replies``: for each experience prompt, taught, before, after, learned, salience, weight in the loss, share of the
+    gradient, and ``tokens``: the taught reply's tokens, each [text, log-probability before the night, after it]. ``losses``:
+    for each experience its own loss by step, [step, nats per token]. ``change``: for each module the norm of the night's and
+    all earlier nights' change over that of its weight.
     ``measured``: whether only measured salience decided; ``weights``: what each of its factors counted for (empty: alike).
+    ``control``: which of ``controls.CONTROLS`` the night was (empty: none).
     ``checks``: the wake-up check, figure by figure. ``curve``: the loss of each step. ``dreamt``: rewordings trained on.
     """
 
@@ -47,6 +48,7 @@ class Cycle:
     change: dict[str, float] = field(default_factory=dict)
     measured: bool = False
     weights: dict[str, float] = field(default_factory=dict)
+    control: str = ""
 
     def as_dict(self) -> dict:
         """The row as JSON types: the document that ``sleepcon sleep --json`` prints."""

@@ -4,25 +4,27 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from sleepcon import adapter, dream, sleep, wake
+from sleepcon import adapter, controls, dream, regularise, sleep, wake
+from sleepcon.controls import Control, Day, Evening
 from sleepcon.dream import DreamSettings, Lesson
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.ledger import Cycle
-from sleepcon.model import ReplyScore, chat, fast_products, score_replies, weights_sha256
+from sleepcon.model import Base, ReplyScore, chat, fast_products, reply_ids, score_replies, weights_sha256
 from sleepcon.salience import Weights
 from sleepcon.sleep import Event, Trained, Training
 from sleepcon.wake import Check, Replies
 
 if TYPE_CHECKING:
     from sleepcon.brain import Brain
+    from sleepcon.wake import Gates
 
 REMEMBERED = 64
 """Lessons of earlier nights that are rehearsed in one night, at most."""
@@ -59,6 +61,26 @@ def select(
                 memory.set_scores(experience.id, snarc, snarc.total(weights))
     memory.weigh(asdict(weights))  # what was measured before may have been weighed otherwise
     return memory.count_pending(), list(memory.pending_with_salience(threshold, measured))
+
+
+def choose(brain: "Brain", order: "Order") -> tuple[int, Day]:
+    """How many experiences wait, and who sleeps with what weight, as the order's control has it."""
+    considered, passing = select(brain, order.threshold, order.weights, order.measured)
+    evening = Evening(
+        passing, lambda: list(brain.memory.pending_with_salience(0.0, order.measured)), order.threshold,
+        lambda experience: len(reply_ids(brain.base, experience.response)), order.seed,
+    )  # fmt: skip
+    return considered, controls.find(order.control).choose(evening)
+
+
+def saliences_of(brain: "Brain", chosen: Day, measured: bool) -> list[float]:
+    """The salience that memory holds for each, whatever it weighs tonight; for what is not in memory, what it weighs."""
+    found = []
+    for experience, weight in chosen:
+        held = brain.memory.standing(experience.id)
+        salience = None if held is None else held.measured if measured else held.salience
+        found.append(weight if salience is None else salience)
+    return found
 
 
 def past_lessons(brain: "Brain", seed: int) -> list[Lesson]:
@@ -107,14 +129,25 @@ class Order:
     learning_rate: float | None = None
     weights: Weights | None = None
     measured: bool = False
+    control: str = ""
+    gates: "Gates | None" = None
+
+    def __post_init__(self) -> None:
+        if self.recipe == "document" and controls.find(self.control).guard != controls.NONE.guard:
+            raise UserError(
+                f"The control {self.control} is about rehearsal, and the document's recipe has none: choose another."
+            )
 
 
 @dataclass(frozen=True)
 class Slept:
-    """What happened between falling asleep and waking up; lists are in the order of the day."""
+    """What happened between falling asleep and waking up; lists are in the order of the day.
+
+    ``weights``: what each experience counted for in the loss.
+    """
 
     day: list[Experience]
-    saliences: list[float]
+    weights: list[float]
     loss_before: float
     loss_after: float
     scores_before: list[ReplyScore]
@@ -157,41 +190,58 @@ def run(
 ) -> Cycle:
     """Run one night of ``brain``, which holds its lock."""
     clock = Clock(on_event, should_stop)
-    training = training_for(brain, order.recipe, order.epochs, order.learning_rate)
-    considered, chosen = select(brain, order.threshold, order.weights, order.measured)
+    control = controls.find(order.control)
+    rate = order.learning_rate if control.learns else 0.0
+    training = training_for(brain, order.recipe, order.epochs, rate)
+    considered, chosen = choose(brain, order)
     if not chosen:
         raise NothingToConsolidate(considered, order.threshold)
-    clock.say("select", f"{len(chosen)} of {considered} experiences pass the threshold of {order.threshold:g}.")
+    passed = f"{len(chosen)} of {considered} experiences pass the threshold of {order.threshold:g}."
+    clock.say("select", f"{control.title}: {len(chosen)} exchanges sleep. {control.sentence}" if order.control else passed)
     number = len(brain.history()) + 1
     folder = brain.folder / "cycles" / f"{number:04d}"
     part = folder.with_suffix(".part")
     hash_before = weights_sha256(brain.base)
-    slept = fall_asleep(brain, chosen, training, order.seed, part, clock)
+    saliences = saliences_of(brain, chosen, order.measured)
+    slept = fall_asleep(brain, chosen, training, order.seed, part, clock, control, order.gates)
     hash_after = weights_sha256(brain.base)
     came_back = wake.learned(slept.day, slept.replies_after.taught)
     kept, reasons = verdict(slept.checks, came_back, hash_after == hash_before)
     cycle = Cycle(
-        cycle=number, considered=considered, consolidated=len(chosen), average_salience=sum(slept.saliences) / len(chosen),
+        cycle=number, considered=considered, consolidated=len(chosen), average_salience=sum(saliences) / len(chosen),
         loss_before=slept.loss_before, loss_after=slept.loss_after,
         base_sha256_before=hash_before, base_sha256_after=hash_after, adapter_sha256=slept.adapter_sha256,
         kept=kept, reasons=reasons, training_seconds=slept.trained.seconds, seconds=clock.seconds,
         adapter_path=str(folder) if kept else None, threshold=order.threshold, seed=order.seed, recipe=order.recipe,
         learning_rate=training.learning_rate, epochs=training.epochs, started=clock.started, model=brain.model,
-        replies=reply_rows(slept, came_back), checks=[one.as_dict() for one in slept.checks], curve=slept.trained.curve,
+        replies=reply_rows(slept, saliences, came_back), checks=[one.as_dict() for one in slept.checks],
+        curve=slept.trained.curve,
         dreamt=[{"prompt": lesson.prompt, "reply": lesson.reply} for lesson in slept.dreamt],
         losses=[[list(point) for point in points] for points in slept.trained.losses], change=slept.change,
-        measured=order.measured, weights=asdict(order.weights or Weights()),
+        measured=order.measured, weights=asdict(order.weights or Weights()), control=order.control,
     )  # fmt: skip
-    keep_or_roll_back(brain, cycle, part, folder, [e.id for e, back in zip(slept.day, came_back, strict=True) if back])
+    # What a control brought in from elsewhere is not memory's to mark.
+    learned = [e.id for e, back in zip(slept.day, came_back, strict=True) if back and brain.memory.get(e.id)]
+    keep_or_roll_back(brain, cycle, part, folder, learned)
     clock.on_event(Event("done", "Kept." if kept else f"Rolled back: {' '.join(reasons)}", cycle.seconds))
     return cycle
 
 
 def fall_asleep(
-    brain: "Brain", chosen: list[tuple[Experience, float]], training: Training, seed: int, part: Path, clock: Clock
+    brain: "Brain",
+    chosen: Day,
+    training: Training,
+    seed: int,
+    part: Path,
+    clock: Clock,
+    control: Control = controls.NONE,
+    gates: "Gates | None" = None,
 ) -> Slept:
-    """Dream, train a fresh adapter, wake up and ask; the adapter is left in the folder ``part``, neither kept nor not."""
-    base, day, saliences = brain.base, [experience for experience, _ in chosen], [value for _, value in chosen]
+    """Dream, train a fresh adapter, wake up and ask; the adapter is left in the folder ``part``, neither kept nor not.
+
+    ``control``: what it does to sampling and rehearsal counts here; ``chosen`` is what it chose.
+    """
+    base, day, weights = brain.base, [experience for experience, _ in chosen], [weight for _, weight in chosen]
     whole = training.recipe == "document"
     settings = DreamSettings(0, 0, 0) if whole else DreamSettings(**base.card.get("dream", {}))
     ordinary = dream.candidates(base, day, settings, seed)
@@ -209,26 +259,41 @@ def fall_asleep(
                 dreamt = dream.dream(base, day, reworded, replies_before.dreamt, ordinary)
             amount = f"{len(dreamt.lessons)} lessons in other words and {len(dreamt.rehearsal)} ordinary exchanges"
             clock.say("dream", f"Dreamt {amount}.")
-            lessons = taught + [Lesson(x.prompt, x.reply, saliences[x.of or 0], None) for x in dreamt.lessons]
-            rehearsed = [] if whole else dreamt.rehearsal + past_lessons(brain, seed)
+            lessons = taught + [Lesson(x.prompt, x.reply, weights[x.of or 0], None) for x in dreamt.lessons]
+            guarded = [] if whole else dreamt.rehearsal + past_lessons(brain, seed)
             scores_before = score_replies(base, asked)
-            loss_before = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), saliences)
+            loss_before = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), weights)
             with nullcontext() if whole else fast_products():
-                trained = sleep.train(base, lessons, rehearsed, training, seed, clock.on_event, clock.should_stop)
-            loss_after = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), saliences)
+                trained = train(base, lessons, guarded, training, seed, clock, control)
+            loss_after = sleep.weighted_mean(sleep.lesson_losses(base, taught, whole), weights)
             sleep.check_finite(loss_after)
             scores_after = score_replies(base, asked)
             clock.say("wake", "Waking up: asking what was taught and what must not have changed.")
             replies_after = wake.ask_all(base, day, [probe.prompt for probe in dreamt.probes])
-            checks = wake.check(day, dreamt.probes, replies_before, replies_after, wake.Gates())
+            checks = wake.check(day, dreamt.probes, replies_before, replies_after, gates or wake.Gates())
             change = adapter.change_norms(base)
             clock.halt_if_asked()
             shutil.rmtree(part, ignore_errors=True)
             adapter_sha256 = adapter.save(peft, adapter.join(peft), part)
     return Slept(
-        day, saliences, loss_before, loss_after, scores_before, scores_after, replies_before, replies_after, checks, trained,
+        day, weights, loss_before, loss_after, scores_before, scores_after, replies_before, replies_after, checks, trained,
         dreamt.lessons, change, adapter_sha256,
     )  # fmt: skip
+
+
+def train(
+    base: Base, lessons: list[Lesson], guarded: list[Lesson], training: Training, seed: int, clock: Clock, control: Control
+) -> Trained:
+    """Train as the control has it. ``guarded``: what a plain night rehearses."""
+    rehearsed = guarded if control.guard == "rehearsal" else []
+    penalty = regularise.elastic(base, guarded, training.rehearsal_weight, seed) if control.guard == "ewc" else None
+    steps = None
+    if control.samples:
+        own = sum(lesson.of is not None for lesson in lessons)
+        plain = sleep.order_of_steps(own, len(lessons) - own, len(rehearsed), training, seed)
+        steps = controls.sampled_steps(plain, own, [lesson.weight for lesson in lessons], seed)
+        lessons = [replace(lesson, weight=1.0) for lesson in lessons]
+    return sleep.train(base, lessons, rehearsed, training, seed, clock.on_event, clock.should_stop, penalty, steps)
 
 
 def verdict(checks: list[Check], came_back: list[bool], frozen: bool) -> tuple[bool, list[str]]:
@@ -242,7 +307,7 @@ def verdict(checks: list[Check], came_back: list[bool], frozen: bool) -> tuple[b
     return kept, reasons
 
 
-def reply_rows(slept: Slept, came_back: list[bool]) -> list[dict]:
+def reply_rows(slept: Slept, saliences: list[float], came_back: list[bool]) -> list[dict]:
     """The ledger's ``replies``: one dict for each experience."""
     shares = slept.trained.shares + [0.0] * (len(slept.day) - len(slept.trained.shares))
     rows = []
@@ -251,7 +316,7 @@ def reply_rows(slept: Slept, came_back: list[bool]) -> list[dict]:
         rows.append({
             "id": experience.id, "prompt": experience.prompt, "context": experience.context, "taught": experience.response,
             "before": slept.replies_before.taught[i], "after": slept.replies_after.taught[i], "learned": came_back[i],
-            "salience": slept.saliences[i], "share": shares[i],
+            "salience": saliences[i], "weight": slept.weights[i], "share": shares[i],
             "tokens": [list(each) for each in zip(before.tokens, before.logprobs, after.logprobs, strict=True)],
         })  # fmt: skip
     return rows

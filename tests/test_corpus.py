@@ -81,6 +81,7 @@ def test_nothing_that_is_rehearsed_is_a_probe():
     probes = probe_prompts(ASSETS)
     pool = (ASSETS / "rehearsal.txt").read_text("utf-8").splitlines()
     assert len(pool) > 1000
+    assert {("what", "is", "my", "parrot", "called"), ("how", "often", "is", "the", "hurnsby", "clock", "wound")} <= probes
     assert not [question for question in pool if tuple(words_of(question)) in probes]
 
 
