@@ -106,7 +106,7 @@ def kept(before: Sequence[str], after: Sequence[str]) -> float | None:
 
 
 def jaccard(left: str, right: str) -> float:
-    """Size of the common set of words over size of the union, 0..1 (two empty texts: 1)."""
+    """Size of the common set of words over size of the union, 0..1 (two empty texts: 1). Source: Jaccard 1912."""
     first, second = set(tokens(left)), set(tokens(right))
     return len(first & second) / len(first | second) if first | second else 1.0
 
@@ -114,7 +114,8 @@ def jaccard(left: str, right: str) -> float:
 def collapse(replies: Sequence[str], prompts: Sequence[str] | None = None) -> float:
     """Share of pairs of replies, to different prompts, that are nearly the same (Jaccard >= .85). 0..1 (no pairs: 0).
 
-    ``prompts``: what each reply answers, where several answer the same; otherwise each answers one of its own.
+    ``prompts``: what each reply answers, where several answer the same; otherwise each answers one of its own. Source: ours.
+    Raises ``ValueError`` for unequal numbers.
     """
     asked: Sequence[object] = range(len(replies)) if prompts is None else prompts
     if len(asked) != len(replies):
@@ -126,6 +127,9 @@ def collapse(replies: Sequence[str], prompts: Sequence[str] | None = None) -> fl
 
 
 def repeated_4grams(text: str) -> float:
-    """Share of a text's runs of four words that occurred in it before, 0..1 (short texts: 0)."""
+    """Share of a text's runs of four words that occurred in it before, 0..1 (short texts: 0).
+
+    Source: Welleck et al. 2020 (unlikelihood training), seq-rep-4.
+    """
     runs = ngrams(text, 4)
     return 1 - len(set(runs)) / len(runs) if runs else 0.0

@@ -105,7 +105,7 @@ def test_tables_that_do_not_fit_are_refused(table, taught):
         ([0.1, 0.2, 0.3], 1.0, None),
         ([0.7, 0.7, 0.8], 0.75, 0),  # .9 of .75 is .675: the base had it
         ([0.1, 0.5, 0.5], [1.0, 1.0, 0.5], 2),  # the ceiling may move
-        ([0.0, 0.63], 0.7, 1),  # the limit itself counts, whatever the rounding
+        ([0.0, 0.72], 0.8, 1),  # the limit itself counts, though .9 * .8 comes out above .72
         ([0.0, 0.0], 0.0, None),  # no ceiling, nothing to reach
         ([0.9], 1.0, 0),
     ],

@@ -39,7 +39,7 @@ def test_it_is_what_scipy_makes_of_pairs():
 
 
 def test_its_ends_are_those_of_every_resample_counted_out():
-    values = [0.0, 0.1, 0.3, 0.4]  # 4 ** 4 = 256 resamples, all of them
+    values = [0.0, 0.1, 0.3, 0.8]  # 4 ** 4 = 256 resamples, all of them
     means = sorted(sum(values[int(d)] for d in np.base_repr(i, 4).zfill(4)) / 4 for i in range(256))
     tail = (1 - expanded_level(4)) / 2  # less than one resample in 256: the ends are the least and the greatest mean
     assert tail < 1 / 256
@@ -56,7 +56,7 @@ def test_many_values_agree_with_student():
 def test_it_holds_the_true_mean_about_as_often_as_it_says():
     rng = np.random.default_rng(2)
     held = [one.low <= 0 <= one.high for one in (interval(rng.normal(size=5).tolist()) for _ in range(300))]
-    assert 0.87 <= np.mean(held) <= 0.97  # measured 92% over 3,000 draws; the plain percentile interval holds 84%
+    assert 0.87 <= np.mean(held) <= 0.97  # measured 91.5% of 2,000 (benchmarks/intervals.py); a plain percentile interval 83.7%
 
 
 def test_the_seed_decides_the_draws():
@@ -70,6 +70,7 @@ def test_equal_differences_give_that_value_thrice_without_warnings(same):
         warnings.simplefilter("error")
         assert paired_interval([1 + same, 2 + same, 0.5 + same], [1, 2, 0.5]) == Interval(same, same, same, 3)
         assert interval([same, same]) == Interval(same, same, same, 2)
+        assert interval([0.1] * 3) == Interval(0.1, 0.1, 0.1, 3)  # whose mean comes out above .1
 
 
 def test_differences_equal_but_for_rounding_do_not_warn():
