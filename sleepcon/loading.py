@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
@@ -25,8 +24,6 @@ NOT_WANTED = ["*/*", "consolidated*"]
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tokenizer_config.json")
 HUB_SECONDS = 10.0
 """How long the hub may take to say whether it has a model."""
-BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError)
-"""What libraries raise for files that are missing, cut off, or not what they seem."""
 
 
 def load_base(model: str = "embedded", dtype: str | None = None, device: str | None = None) -> Base:
@@ -50,8 +47,9 @@ def load_base(model: str = "embedded", dtype: str | None = None, device: str | N
     network.requires_grad_(False)
     network.eval()
     base = Base(model, network, tokenizer, read_card(folder))
+    mark = base.template.mark
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token_id = base.template.mark
+        tokenizer.pad_token_id = mark
     check_sound(base)
     base.sha256 = weights_sha256(base)
     return base
@@ -63,10 +61,10 @@ def first_line(error: BaseException) -> str:
 
 
 def attempt(model: str, what: str, call: Any) -> Any:
-    """What ``call`` gives; a ``UserError`` when a library fails in it."""
+    """What ``call`` gives; a ``UserError`` when a library fails in it, by whatever it raises for a file that is not sound."""
     try:
         return call()
-    except BROKEN as error:
+    except Exception as error:
         raise UserError(f"The model {model} cannot be {what}: {first_line(error)}.") from error
 
 
@@ -79,7 +77,7 @@ def folder_of(model: str) -> Path:
         if not EMBEDDED.is_dir():
             raise UserError(f"The embedded base is missing ({EMBEDDED}): rebuild it with python -m sleepcon.pretrain.")
         return EMBEDDED
-    if Path(model).is_dir():
+    if os.path.isdir(model):
         return Path(model)
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", model):
         raise UserError(
@@ -134,7 +132,7 @@ def fetched(model: str) -> Path:
         raise
     except GatedRepoError as error:
         raise UserError(
-            f"The model {model} is gated: accept its terms on its page of the hub, then log in with hf auth login or set HF_TOKEN."
+            f"The model {model} is gated: accept its terms on the hub, then log in with hf auth login or set HF_TOKEN."
         ) from error
     except RepositoryNotFoundError as error:
         raise UserError(
@@ -153,6 +151,8 @@ def fetched(model: str) -> Path:
 
 def read_config(model: str, folder: Path) -> PretrainedConfig:
     """The model's configuration; raises ``UserError`` unless it is that of a causal language model."""
+    if (folder / "adapter_config.json").exists():
+        raise UserError(f"The folder of the model {model} holds an adapter: give the folder of the model that it belongs to.")
     if not (folder / "config.json").exists():
         raise UserError(f"The folder of the model {model} has no config.json: give one that holds a model, or a hub name.")
     config = attempt(
@@ -192,7 +192,8 @@ def read_weights(model: str, folder: Path, config: PretrainedConfig, dtype: torc
     """The network with its weights; raises ``UserError`` when one is missing, cut off or of another shape."""
     if not weight_files(folder):
         raise UserError(
-            f"The weights of the model {model} are not all there: its folder needs model.safetensors, or every part of it."
+            f"The weights of the model {model} are not all there: its folder needs model.safetensors, or every part of it"
+            " (pickled weights are not read)."
         )
     network, report = attempt(
         model, "loaded: its weights cannot be read",

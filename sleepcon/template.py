@@ -31,8 +31,10 @@ PLAIN = (
 """For a model without a template of its own: plain lines, and the model's end mark after a reply."""
 NEXT_TURN = "\nUser:"
 """Where a reply in the plain layout has run on into the next turn."""
+NOW = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
+"""Where a template asks what day it is."""
 TODAY = datetime(2024, 7, 26)
-"""The date given to a template that asks for today's: the same prompt must stay the same prompt."""
+"""What it is told: the same prompt must stay the same prompt."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,17 @@ class Template:
 
     ``options``: what the template is given besides the turns. ``silence``: an empty system turn goes in front when there is no
     context, since the template would put in words of its own. ``takes_system``: the context has a turn of its own; else it goes
-    in front of the first prompt. ``prompt``: the probe's prompt up to where a reply is generated, ``start``: the characters
-    after which its reply begins in the whole conversation. ``mark``: the token that ends a reply; ``end`` its text, and what
-    follows it in the same turn. ``cut``: text at which a generated reply is cut.
+    in front of the first prompt. ``opening``: how the template opens a reply that is generated, and how it opens one that has
+    been given, where the two differ (``<think>`` and nothing): the second is used. ``prompt``: a prompt up to where its reply
+    starts. ``mark``: the token that ends a reply; ``end``: its text, and what follows it in the same turn. ``cut``: the text
+    at which a generated reply is cut.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
     silence: bool = False
     takes_system: bool = True
+    opening: tuple[str, str] = ("", "")
     prompt: str = ""
-    start: int = 0
     mark: int = 0
     end: tuple[str, str] = ("", "")
     cut: str = ""
@@ -66,14 +69,16 @@ def laid_out(template: Template, turns: list[Turn]) -> list[Turn]:
 
 
 def render(tokenizer: PreTrainedTokenizerBase, template: Template, turns: list[Turn], reply: str | None = None) -> str:
-    """The text of a conversation: up to where a reply is generated, or with ``reply`` and what follows it."""
+    """The text of a conversation: up to where a reply starts, or with ``reply`` and what the template puts after it."""
     whole = laid_out(template, turns) + ([] if reply is None else [{"role": "assistant", "content": reply}])
-    return str(tokenizer.apply_chat_template(whole, tokenize=False, add_generation_prompt=reply is None, **template.options))
+    text = str(tokenizer.apply_chat_template(whole, tokenize=False, add_generation_prompt=reply is None, **template.options))
+    generated, given = template.opening
+    return text.removesuffix(generated) + given if reply is None and generated else text
 
 
 def reply_text(tokenizer: PreTrainedTokenizerBase, template: Template, reply: str) -> str:
     """What the template makes of a reply after a prompt, up to its end mark."""
-    text = render(tokenizer, template, [{"role": "user", "content": PROMPT}], reply)[template.start :]
+    text = render(tokenizer, template, [{"role": "user", "content": PROMPT}], reply)[len(template.prompt) :]
     end, after = template.end
     return text.removesuffix(after) if text.endswith(end + after) else reply + end
 
@@ -115,8 +120,8 @@ def with_options(tokenizer: PreTrainedTokenizerBase, template: Template, name: s
     if "enable_thinking" in source:
         options["enable_thinking"] = False
         notes.append(f"The model {name} can think aloud before it replies; it is told not to, as its chat template provides.")
-    if "strftime_now" in source:
-        options["strftime_now"] = TODAY.strftime
+    if NOW.search(source):
+        options["chat_template"] = NOW.sub(lambda found: repr(TODAY.strftime(found[2])), source)
         notes.append(f"The chat template of {name} writes today's date; it is given {TODAY:%d %B %Y} every day.")
     return replace(template, options=options, notes=(*template.notes, *notes))
 
@@ -168,22 +173,26 @@ def with_reply(tokenizer: PreTrainedTokenizerBase, template: Template, name: str
     """Where a reply begins and what ends it."""
     turns = [{"role": "user", "content": PROMPT}]
     prompt, whole = render(tokenizer, template, turns), render(tokenizer, template, turns, REPLY)
-    place = whole.index(REPLY)
-    # What the template writes between the two belongs to the reply: the model has to write it. A template may also open a reply
-    # in another way than it keeps it (a thought, say): then the reply is what it keeps.
-    start = len(prompt) if whole.startswith(prompt) else place
+    place, notes = whole.index(REPLY), list(template.notes)
+    if not whole.startswith(prompt):
+        pairs = zip(prompt, whole[:place], strict=False)
+        shared = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(prompt), place))
+        template = replace(template, opening=(prompt[shared:], whole[shared:place]))
+        notes.append(f"The chat template of {name} opens a reply with {shortened(prompt[shared:].split())}; that is left out.")
+        prompt = render(tokenizer, template, turns)
+    if not whole.startswith(prompt):
+        raise ValueError("what it puts before a reply is not what it keeps before one")
+    # Whatever stands between the prompt and the reply's own words has to be written by the model: it is part of the reply.
     tail, marks = whole[place + len(REPLY) :], set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
     for token in tokenizer.encode(tail, add_special_tokens=False):
         text = str(tokenizer.convert_ids_to_tokens(token))
         if token in marks and text in tail:
             stop = tail.index(text) + len(text)
-            return replace(template, prompt=prompt, start=start, mark=token, end=(tail[:stop], tail[stop:]))
+            return replace(template, prompt=prompt, mark=token, end=(tail[:stop], tail[stop:]), notes=tuple(notes))
     if tokenizer.eos_token_id is None:
         raise UserError(f"Nothing marks the end of a reply of the model {name}: choose one whose tokenizer has an end mark.")
-    note = f"The chat template of {name} does not mark where a reply ends, so the tokenizer's end mark is put there."
-    return replace(
-        template, prompt=prompt, start=start, mark=int(tokenizer.eos_token_id), end=("", tail), notes=(*template.notes, note)
-    )
+    notes.append(f"The chat template of {name} does not mark where a reply ends, so the tokenizer's end mark is put there.")
+    return replace(template, prompt=prompt, mark=int(tokenizer.eos_token_id), end=("", tail), notes=tuple(notes))
 
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, template: Template, turns: list[Turn]) -> list[int]:
@@ -196,10 +205,13 @@ def reply_tokens(tokenizer: PreTrainedTokenizerBase, template: Template, reply: 
 
     A tokenizer may write the beginning of a text otherwise than its middle, so the reply is encoded behind a prompt and what is
     the prompt's is taken off. Where it would merge the prompt's last characters with the reply's first, the prompt's tokens
-    stay as they are when a reply is generated, and the reply is encoded by itself.
+    stay as they are when a reply is generated, and the reply is encoded behind something that it is not merged with.
     """
     text = reply_text(tokenizer, template, reply)
-    before = tokenizer.encode(template.prompt, add_special_tokens=False)
-    ids = tokenizer.encode(template.prompt + text, add_special_tokens=False)
-    own = ids[len(before) :] if ids[: len(before)] == before else tokenizer.encode(text, add_special_tokens=False)
+    for before in (template.prompt, "\n", "a", ""):
+        first = tokenizer.encode(before, add_special_tokens=False)
+        ids = tokenizer.encode(before + text, add_special_tokens=False)
+        if ids[: len(first)] == first:
+            break
+    own = ids[len(first) :]
     return own if own[-1:] == [template.mark] else [*own, template.mark]
