@@ -40,7 +40,7 @@ ROUNDING = 1e-6
 """A mean of numbers up to 1 may come out this much above it."""
 MILLISECONDS = 1e11
 """A timestamp that is a number counts seconds since 1970; one above this, milliseconds."""
-ENCODER = json.JSONEncoder(ensure_ascii=False)  # made once: json.dumps would make it anew for each of a million lines
+spelled = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make it anew for each of a million lines
 FIELDS = ("session", "salience", "feedback", "context", "id", "timestamp")
 
 
@@ -103,42 +103,45 @@ def must_be_within(name: str, value: object, low: int) -> None:
 
 def with_ids(experiences: Iterable[Experience]) -> Iterator[Experience]:
     """The same experiences, in order, each with an id: its own, or the one of :func:`identified`."""
-    for experience, id in identified(experiences):
+    for experience, id, _ in identified(experiences):
         yield experience if experience.id else replace(experience, id=id)
 
 
-def identified(experiences: Iterable[Experience]) -> Iterator[tuple[Experience, str]]:
-    """Each experience, in order, and its id: its own, or a hash of what it is.
+def identified(experiences: Iterable[Experience]) -> Iterator[tuple[Experience, str, bytes]]:
+    """Each experience, in order, with its id and the hash of its words (16 bytes, equal for repeats).
 
-    The hash is the SHA-256 (hexadecimal) of the JSON list [prompt, response, context, session, timestamp, n], where n
-    counts the identical ones so far: two identical lines of a file are two occurrences, and the same file read again
-    gives the same ids. The counts are kept in a temporary database that SQLite spills to disk.
+    The id is its own, or the SHA-256 (hexadecimal) of the JSON list [prompt, response, context, session, timestamp, n], where
+    n counts the identical ones so far: two identical lines of a file are two occurrences, and the same file read again gives
+    the same ids. The counts are kept in a temporary database that SQLite spills to disk. The hash of the words is the SHA-256
+    of [prompt, response].
     """
     with closing(sqlite3.connect("", isolation_level=None)) as counts:
         counts.execute("CREATE TABLE seen (hash BLOB PRIMARY KEY, times INTEGER NOT NULL) WITHOUT ROWID")
         counts.execute("PRAGMA cache_size = -65536")
         counts.execute("BEGIN")
-        for experience in experiences:
-            if experience.id:
-                yield experience, experience.id
+        for it in experiences:
+            # The two lists begin alike, so that what is long is hashed once.
+            said = hashlib.sha256(f"[{spelled(it.prompt)}, {spelled(it.response)}".encode())
+            words = said.copy()
+            words.update(b"]")
+            if it.id:
+                yield it, it.id, words.digest()[:16]
                 continue
-            digest = occurrence(experience, 1)
-            seen = (digest.digest(),)
+            said.update(f", {spelled(it.context)}, {json.dumps(it.session)}, {spelled(it.timestamp)}, ".encode())
+            first = occurrence(said, 1)
+            seen = (first.digest(),)
             if not counts.execute("INSERT OR IGNORE INTO seen VALUES (?, 1)", seen).rowcount:
                 counts.execute("UPDATE seen SET times = times + 1 WHERE hash = ?", seen)
                 (times,) = counts.execute("SELECT times FROM seen WHERE hash = ?", seen).fetchone()
-                digest = occurrence(experience, times)
-            yield experience, digest.hexdigest()
+                first = occurrence(said, times)
+            yield it, first.hexdigest(), words.digest()[:16]
 
 
-def occurrence(it: Experience, times: int) -> "hashlib._Hash":
-    """The SHA-256 that identifies the ``times``-th identical experience of an import (see :func:`with_ids`)."""
-    return sha256_of([it.prompt, it.response, it.context, it.session, it.timestamp, times])
-
-
-def sha256_of(parts: list) -> "hashlib._Hash":
-    """The SHA-256 of a list as JSON in UTF-8: where one part ends and the next begins is part of it."""
-    return hashlib.sha256(ENCODER.encode(parts).encode())
+def occurrence(said: "hashlib._Hash", times: int) -> "hashlib._Hash":
+    """The hash of the ``times``-th identical experience; ``said`` is that of the list without its last part."""
+    whole = said.copy()
+    whole.update(f"{times}]".encode())
+    return whole
 
 
 def read_experiences(path: str | Path, stdin: BinaryIO | None = None) -> Iterator[Experience]:

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sleepcon.errors import UserError
-from sleepcon.experience import LONGEST, Experience, read_experiences, with_ids
+from sleepcon.experience import LONGEST, Experience, identified, read_experiences, with_ids
 from sleepcon.memory import Memory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -356,6 +357,17 @@ def test_ids_count_identical_experiences_and_come_back_the_same():
     assert all(len(id) == 64 for id in (*ids[:3], ids[4]))
     assert [one.id for one in with_ids(given)] == ids
     assert [one.prompt for one in with_ids(given)] == [one.prompt for one in given]
+
+
+def test_an_id_is_the_hash_of_what_it_says_it_is():
+    quoted = Experience('Say "é"\n\u2028?', "\\ \t\0😀", session=-3, context="c", timestamp="t")
+    for one, parts in (
+        (quoted, [quoted.prompt, quoted.response, "c", -3, "t"]),
+        (Experience(**OWL), [*OWL.values(), "", None, ""]),
+    ):
+        for times, (_, id, words) in enumerate(identified([one] * 3), 1):
+            assert id == hashlib.sha256(json.dumps([*parts, times], ensure_ascii=False).encode()).hexdigest()
+            assert words == hashlib.sha256(json.dumps(parts[:2], ensure_ascii=False).encode()).digest()[:16]
 
 
 def test_an_id_depends_on_what_happened_not_on_how_it_is_judged():

@@ -280,8 +280,65 @@ def test_a_memory_works_in_the_thread_that_made_it(tmp_path):
     assert os.listdir(tmp_path).count("memory.sqlite") == 1
 
 
-def test_reading_what_is_pending_uses_the_index(memory):
-    plan = memory.connection.execute(
-        "EXPLAIN QUERY PLAN SELECT position FROM experiences WHERE cycle IS NULL AND salience >= ?", (0.6,)
-    ).fetchall()
-    assert "experiences_pending" in plan[0][3]
+@pytest.mark.parametrize(
+    ("read", "index"),
+    [
+        (lambda memory: list(memory.pending(0.5)), "experiences_pending"),
+        (lambda memory: list(memory.pending_with_salience(0.5, measured=True)), "experiences_measured"),
+        (lambda memory: list(memory.unscored()), "experiences_pending"),
+        (lambda memory: list(memory.consolidated(1)), "experiences_consolidated"),
+        (lambda memory: memory.count_pending(), "experiences_pending"),
+        (lambda memory: memory.weigh({"surprise": 1.0}), "experiences_measured"),
+    ],
+)
+def test_what_selects_uses_an_index(memory, read, index):
+    memory.add([exchange(1, salience=0.9), exchange(2)])
+    said = []
+    memory.connection.set_trace_callback(said.append)
+    read(memory)
+    memory.connection.set_trace_callback(None)
+    first = next(sql for sql in said if " experiences " in sql and "WHERE" in sql)
+    plan = " ".join(row[3] for row in memory.connection.execute(f"EXPLAIN QUERY PLAN {first}"))
+    assert f"INDEX {index}" in plan
+
+
+def test_a_filled_and_a_grown_memory_are_the_same(tmp_path):
+    given = [exchange(number % 40, session=number % 3, salience=number % 7 / 7) for number in range(100)]
+    with Memory(tmp_path / "filled") as filled, Memory(tmp_path / "grown") as grown:
+        filled.add(given)
+        for one in with_ids(given):
+            grown.add([one])
+        schema = "SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name"
+        for question in (schema, "SELECT * FROM experiences ORDER BY position", "PRAGMA integrity_check"):
+            assert filled.connection.execute(question).fetchall() == grown.connection.execute(question).fetchall()
+
+
+def test_a_memory_from_before_is_brought_up_to_date(tmp_path):
+    with Memory(tmp_path / "m") as memory:
+        memory.add([exchange(1, id="a"), exchange(2, id="b")])
+        memory.set_scores("a", SCORES)
+        for old in ("TABLE weighed", "TABLE unweighed", "INDEX experiences_measured"):
+            memory.connection.execute(f"DROP {old}")
+    with Memory(tmp_path / "m") as memory:
+        memory.weigh({"surprise": 1.0, "reward": 0.0})
+        assert memory.standing("a").measured == pytest.approx(0.2)
+        assert [one.id for one in memory.pending(0.1, measured=True)] == ["a"]
+
+
+def test_weighing_looks_only_at_what_is_new(memory):
+    memory.add([exchange(1, id="a"), exchange(2, id="b"), exchange(3, id="c")])
+    memory.set_scores("a", SCORES, total=0.9)
+    memory.set_scores("c", SCORES)
+    memory.mark_consolidated(["c"], 1)
+    one_sided = {"surprise": 3.0, "reward": 1.0}
+    memory.weigh(one_sided)
+    assert memory.standing("a").measured == pytest.approx((3 * 0.2 + 0.8) / 4)
+    assert memory.standing("c").measured == pytest.approx(0.5)  # what a night has learned stays
+    memory.connection.execute("UPDATE experiences SET measured = 0.111 WHERE id = 'a'")  # to see whether it is touched
+    memory.set_scores("b", SCORES)
+    memory.weigh({"reward": 2.0, "surprise": 6.0})  # the same weights, spelled otherwise
+    assert (memory.standing("a").measured, memory.standing("b").measured) == (0.111, pytest.approx(0.35))
+    memory.weigh({"surprise": 0.0, "reward": 1.0})
+    assert memory.standing("a").measured == memory.standing("b").measured == pytest.approx(0.8)
+    memory.weigh(one_sided)
+    assert memory.standing("a").measured == pytest.approx(0.35)
