@@ -23,7 +23,7 @@ def salience_shares(saliences: Sequence[float]) -> list[float]:
 def share_ratios(shares: Sequence[float], saliences: Sequence[float]) -> list[float | None]:
     """Each experience's realised share of the gradient over its share of the salience; 1 is as asked, 0 or more.
 
-    ``shares``: norm of its weighted gradient over the sum of those norms (``sleep.gradient_shares``). A salience of 0 asked for
+    ``shares``: norm of its weighted gradient over the sum of those norms (``sleep.Trained``). A salience of 0 asked for
     nothing: ``None``. Source: ours. Raises ``ValueError`` for unequal numbers, and as :func:`salience_shares`.
     """
     return [got / asked if asked else None for got, asked in zip(shares, salience_shares(saliences), strict=True)]

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 import torch
 
 from sleepcon.adapter import NIGHT, lora_layers
+from sleepcon.batch import padded, reply_logits, rows_of
 from sleepcon.dream import Lesson
 from sleepcon.model import Base
-from sleepcon.sleep import padded, reply_logits, rows_of
 
 ROWS = 128
 """Exchanges that the Fisher information is measured on, at most: each costs a backward pass."""
@@ -31,7 +31,7 @@ def fisher(base: Base, lessons: Sequence[Lesson], seed: int) -> dict[str, torch.
     information and not the empirical one (Kunstner, Hennig and Balles 2019). Zero where there are no lessons.
     """
     weights = {name: layer.get_base_layer().weight for name, layer in lora_layers(base)}
-    found = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    found = {name: torch.zeros_like(weight, dtype=torch.float32) for name, weight in weights.items()}
     chosen = random.Random(seed).sample(list(lessons), min(ROWS, len(lessons)))
     generator = torch.Generator(device=base.model.device).manual_seed(seed)
     places = 0
@@ -45,7 +45,7 @@ def fisher(base: Base, lessons: Sequence[Lesson], seed: int) -> dict[str, torch.
             # Labels are drawn at each place apart, so the square of the summed gradient is on average the sum of the squares.
             gradients = torch.autograd.grad(logprobs.gather(1, drawn).sum(), list(weights.values()))
             for total, gradient in zip(found.values(), gradients, strict=True):
-                total += gradient.square()
+                total += gradient.float().square()
             places += len(drawn)
     finally:
         for weight in weights.values():

@@ -18,15 +18,21 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 
 import torch
-import torch.nn.functional as F
 
+from sleepcon import arithmetic
+from sleepcon.batch import lesson_losses, places, rows_of, states_before
 from sleepcon.dream import Lesson
 from sleepcon.errors import UserError
-from sleepcon.model import Base, chat, prompt_ids, reply_ids, right_padded
+from sleepcon.gradient import add_gradient
+from sleepcon.model import Base
+
+__all__ = [
+    "RECIPES", "Event", "Stopped", "Trained", "Training", "check_finite", "lesson_losses", "order_of_steps", "train",
+    "weighted_mean",
+]  # fmt: skip
 
 RECIPES = ("default", "document")
 DOCUMENT_LEARNING_RATE, DOCUMENT_EPOCHS = 1e-5, 2
-IGNORED = -100
 WARM_UP = 8
 """Steps over which the learning rate rises: B starts at zero, and the first steps of Adam are its largest."""
 FINAL_RATE = 0.1
@@ -37,8 +43,6 @@ BATCH, DREAMT, REHEARSED = 16, 10, 24
 """Rows of a step at most: of the day, of its dreamt rewordings, and of what is rehearsed."""
 B_RATIO = 4.0
 """How much faster B learns than A."""
-SHARES = 32
-"""The gradient's share is measured for so many experiences at most: each costs a backward pass."""
 LEAST_WEIGHT = 1e-6
 """What a salience of 0 counts as in a weighted mean, so that a night of nothing else has one."""
 
@@ -85,92 +89,17 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """What the training loop reports: loss per step (nats per token), each experience's share of the gradient, seconds.
+    """What the training loop reports: loss per step (nats per token) and seconds.
 
-    ``losses``: for each experience its own loss at the steps that took it, as (step from 1, nats per token).
+    ``losses``: for each experience its own loss at the steps that took it, as (step from 1, nats per token). ``shares``: the
+    norm of each one's own weighted gradient at the first step that took it, over the sum of those norms. AdamW divides a
+    uniform scale away, so this, not the salience, is what an experience really weighs.
     """
 
     curve: list[float]
     losses: list[list[tuple[int, float]]]
     shares: list[float]
     seconds: float
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Padded rows: ``ids``, ``mask`` and ``labels`` (ignored places are -100), each of shape (rows, length)."""
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    labels: torch.Tensor
-
-
-def rows_of(base: Base, lessons: Sequence[Lesson], whole: bool) -> list[tuple[list[int], list[int]]]:
-    """``(ids, labels)`` of each lesson; labels on the reply alone, or on every token when ``whole``."""
-    rows = []
-    for lesson in lessons:
-        prompt, reply = prompt_ids(base, chat(lesson.prompt, lesson.context)), reply_ids(base, lesson.reply)
-        rows.append((prompt + reply, (prompt if whole else [IGNORED] * len(prompt)) + reply))
-    return rows
-
-
-def padded(rows: Sequence[tuple[list[int], list[int]]], pad: int, device: torch.device) -> Batch:
-    """Rows as one batch, padded on the right."""
-    ids, mask = right_padded([row for row, _ in rows], pad)
-    labels, _ = right_padded([label for _, label in rows], IGNORED)
-    return Batch(ids.to(device), mask.to(device), labels.to(device))
-
-
-def reply_logits(base: Base, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits at the labelled places of all rows, shape (places, vocabulary), and the row of each place, shape (places,).
-
-    The vocabulary is only multiplied out where there is a label: most of a forward pass's memory is saved.
-    """
-    hidden = base.model.get_decoder()(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state[:, :-1]
-    places = batch.labels[:, 1:] != IGNORED
-    return base.model.get_output_embeddings()(hidden[places]).float(), places.nonzero()[:, 0]
-
-
-def mean_by_row(values: torch.Tensor, rows: torch.Tensor, count: int) -> torch.Tensor:
-    """Mean of ``values`` over the places of each row, shape (count,)."""
-    sums = torch.zeros(count, device=values.device).index_add(0, rows, values)
-    return sums / torch.bincount(rows, minlength=count).clamp_min(1)
-
-
-def row_losses(base: Base, batch: Batch) -> torch.Tensor:
-    """Mean cross-entropy of each row's labelled tokens, in nats per token, shape (rows,)."""
-    logits, rows = reply_logits(base, batch)
-    wanted = batch.labels[:, 1:]
-    losses = F.cross_entropy(logits, wanted[wanted != IGNORED], reduction="none")
-    return mean_by_row(losses, rows, len(wanted))
-
-
-@torch.inference_mode()
-def lesson_losses(base: Base, lessons: Sequence[Lesson], whole: bool = False) -> list[float]:
-    """Loss of each lesson under the brain as it is now, in nats per labelled token, 32 at a time."""
-    rows = rows_of(base, lessons, whole)
-    losses: list[float] = []
-    for start in range(0, len(rows), 32):
-        batch = padded(rows[start : start + 32], base.tokenizer.pad_token_id, base.model.device)
-        losses += row_losses(base, batch).tolist()
-    return losses
-
-
-@torch.inference_mode()
-def reply_logprobs(base: Base, rows: Sequence[tuple[list[int], list[int]]]) -> list[torch.Tensor]:
-    """For each row the brain's log-probabilities at its labelled places, shape (places, vocabulary), in half precision."""
-    found: list[torch.Tensor] = []
-    for start in range(0, len(rows), 32):
-        part = padded(rows[start : start + 32], base.tokenizer.pad_token_id, base.model.device)
-        logits, places = reply_logits(base, part)
-        sizes = torch.bincount(places, minlength=len(part.ids)).tolist()
-        found += F.log_softmax(logits, -1).half().split(sizes)
-    return [one.clone() for one in found]
-
-
-def divergence(before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
-    """KL(before || now) at each place, in nats, shape (places,), from log-probabilities ``before`` and logits ``now``."""
-    return F.kl_div(F.log_softmax(now, -1), before, reduction="none", log_target=True).sum(-1)
 
 
 def weighted_mean(losses: Sequence[float], weights: Sequence[float]) -> float:
@@ -219,20 +148,6 @@ def check_finite(*values: float) -> None:
         raise UserError("The night's numbers overflowed, so the brain is as it was before: give a smaller learning rate.")
 
 
-def gradient_shares(base: Base, rows: list, weights: Sequence[float], parameters: list[torch.nn.Parameter]) -> list[float]:
-    """Each row's share of the gradient: norm of its own weighted gradient over the sum of those norms (they sum to 1).
-
-    AdamW divides a uniform scale away, so this, not the salience, is what an experience really weighs.
-    """
-    norms = []
-    for row, weight in zip(rows, weights, strict=True):
-        batch = padded([row], base.tokenizer.pad_token_id, base.model.device)
-        gradients = torch.autograd.grad(weight * row_losses(base, batch)[0], parameters)
-        norms.append(math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients)))
-    total = sum(norms)
-    return [norm / total if total else 0.0 for norm in norms]
-
-
 def optimizer_for(base: Base, training: Training) -> torch.optim.AdamW:
     """AdamW on what may learn; ``ratio`` of each group scales its learning rate.
 
@@ -240,12 +155,29 @@ def optimizer_for(base: Base, training: Training) -> torch.optim.AdamW:
     """
     named = [(name, parameter) for name, parameter in base.model.named_parameters() if parameter.requires_grad]
     if training.recipe == "document":
-        return torch.optim.AdamW([{"params": [parameter for _, parameter in named], "ratio": 1.0}], weight_decay=0.01)
+        return torch.optim.AdamW(
+            [{"params": [parameter for _, parameter in named], "ratio": 1.0}], weight_decay=0.01, fused=True
+        )
     groups = [
         {"params": [parameter for name, parameter in named if part in name], "ratio": ratio}
         for part, ratio in (("lora_A", 1.0), ("lora_B", B_RATIO))
     ]
-    return torch.optim.AdamW(groups, weight_decay=0.0)
+    return torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
+
+
+def take_step(optimizer: torch.optim.Optimizer, rate: float, loss: float) -> float:
+    """Take the optimizer's step along the gradient that is there, and clear it; returns the gradient's norm.
+
+    Raises ``UserError`` when the loss or the gradient is no longer a number.
+    """
+    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    norm = float(torch.nn.utils.get_total_norm(gradients))
+    check_finite(loss, norm)
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["ratio"]
+    optimizer.step()
+    optimizer.zero_grad()
+    return norm
 
 
 def train(
@@ -270,48 +202,39 @@ def train(
     """
     began = time.perf_counter()
     whole = training.recipe == "document"
-    pad, device = base.tokenizer.pad_token_id, base.model.device
     rows, other_rows = rows_of(base, taught, whole), rows_of(base, rehearsed, False)
-    weights = torch.tensor([lesson.weight for lesson in taught], device=device)
-    parameters = [parameter for parameter in base.model.parameters() if parameter.requires_grad]
-    optimizer = optimizer_for(base, training)
     owners = [index for index, lesson in enumerate(taught) if lesson.of is not None]
-    shares = gradient_shares(base, [rows[i] for i in owners[:SHARES]], [taught[i].weight for i in owners[:SHARES]], parameters)
-    before = reply_logprobs(base, other_rows)
-    torch.manual_seed(seed)
-    base.model.train()
+    optimizer = optimizer_for(base, training)
+    steps = steps or order_of_steps(len(owners), len(taught) - len(owners), len(rehearsed), training, seed)
+    before = states_before(base, other_rows)
     curve: list[float] = []
     by_owner: dict[int, list[tuple[int, float]]] = {index: [] for index in owners}
-    steps = steps or order_of_steps(len(owners), len(taught) - len(owners), len(rehearsed), training, seed)
-    for number, (own, others) in enumerate(steps):
-        if should_stop():
-            raise Stopped()
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(number, len(steps), training) * group["ratio"]
-        batch = padded([rows[i] for i in own] + [other_rows[i] for i in others], pad, device)
-        logits, places = reply_logits(base, batch)
-        first = int((places < len(own)).sum())  # the rehearsed rows' places come after those of the taught
-        wanted = torch.cat([batch.labels[row, 1:][batch.labels[row, 1:] != IGNORED] for row in range(len(own))])
-        mine = mean_by_row(F.cross_entropy(logits[:first], wanted, reduction="none"), places[:first], len(own))
-        parts = weights[own].clamp_min(LEAST_WEIGHT)
-        mean = (mine * parts).sum() / parts.sum()
-        loss = mine[0] * weights[own[0]] if whole else mean
-        if others:
-            target = torch.cat([before[i] for i in others]).float()
-            loss = loss + training.rehearsal_weight * divergence(target, logits[first:]).mean()
-        if penalty:
-            loss = loss + penalty()
-        loss.backward()
-        norm = math.sqrt(sum(float(p.grad.square().sum()) for p in parameters if p.grad is not None))
-        check_finite(float(mean.detach()), norm)
-        optimizer.step()
-        optimizer.zero_grad()
-        curve.append(float(mean.detach()))
-        for row, value in zip(own, mine.tolist(), strict=True):
-            if row in by_owner:
-                by_owner[row].append((number + 1, value))
-        message = f"Step {number + 1} of {len(steps)}: loss {curve[-1]:.3f}."
-        seconds = time.perf_counter() - began
-        on_event(Event("train", message, seconds, number + 1, len(steps), curve[-1], mine.detach().tolist(), norm))
-    base.model.eval()
+    first_norm: dict[int, float] = {}
+    torch.manual_seed(seed)
+    with arithmetic.training(base, max(len(ids) for ids, _ in rows + other_rows)):
+        for number, (own, others) in enumerate(steps):
+            if should_stop():
+                raise Stopped()
+            weights = [max(taught[i].weight, LEAST_WEIGHT) for i in own]
+            parts = [taught[i].weight for i in own] if whole else [weight / sum(weights) for weight in weights]
+            scales = [part / places(rows[i]) for part, i in zip(parts, own, strict=True)]
+            scales += [training.rehearsal_weight / sum(places(other_rows[i]) for i in others) for _ in others]
+            losses, norms = add_gradient(
+                base, [rows[i] for i in own] + [other_rows[i] for i in others], scales, [before[i] for i in others],
+                measured=any(i in by_owner and i not in first_norm for i in own),
+            )  # fmt: skip
+            if penalty:
+                with torch.autocast(base.model.device.type, enabled=False):
+                    penalty().backward()
+            curve.append(weighted_mean(losses[: len(own)], weights))
+            norm = take_step(optimizer, rate_at(number, len(steps), training), curve[-1])
+            for i, loss, own_norm in zip(own, losses, norms, strict=False):
+                if i in by_owner:
+                    by_owner[i].append((number + 1, loss))
+                    first_norm.setdefault(i, own_norm)
+            message = f"Step {number + 1} of {len(steps)}: loss {curve[-1]:.3f}."
+            seconds = time.perf_counter() - began
+            on_event(Event("train", message, seconds, number + 1, len(steps), curve[-1], losses[: len(own)], norm))
+    total = sum(first_norm.values())
+    shares = [first_norm.get(index, 0.0) / total if total else 0.0 for index in owners]
     return Trained(curve, list(by_owner.values()), shares, time.perf_counter() - began)

@@ -9,7 +9,7 @@ from conftest import BIX, DULL, ORLO, SMALL_DOSE, state
 from safetensors.torch import load_file
 from torch.autograd.functional import hessian
 
-from sleepcon import controls, night, regularise, sleep
+from sleepcon import batch, controls, night, regularise, sleep
 from sleepcon.adapter import NIGHT, WEIGHTS_FILE, LoraSettings, lora_layers, worn_for_training
 from sleepcon.controls import CONTROLS, Evening, sampled_steps
 from sleepcon.dream import Lesson
@@ -222,8 +222,8 @@ def test_the_fisher_information_is_the_curvature_of_the_divergence(tiny_base):
     with worn_for_training(tiny_base, None, LoraSettings(dropout=0.0)):
         name, layer = next(lora_layers(tiny_base))
         weight = layer.get_base_layer().weight
-        batch = sleep.padded(sleep.rows_of(tiny_base, [lesson], False), 0, weight.device)
-        before = sleep.reply_logits(tiny_base, batch)[0].log_softmax(-1).detach()
+        row = batch.padded(batch.rows_of(tiny_base, [lesson], False), 0, weight.device)
+        before = batch.reply_logits(tiny_base, row)[0].log_softmax(-1).detach()
         entries = [(0, 0), (3, 5), (17, 2), (31, 31)]
 
         def shifted(moved: torch.Tensor) -> torch.Tensor:
@@ -232,7 +232,7 @@ def test_the_fisher_information_is_the_curvature_of_the_divergence(tiny_base):
                 change = change.index_put(tuple(torch.tensor([place]) for place in entry), value)
             handle = layer.get_base_layer().register_forward_hook(lambda _, inputs, out: out + inputs[0] @ change.T)
             try:
-                return sleep.divergence(before, sleep.reply_logits(tiny_base, batch)[0]).mean()
+                return batch.divergence(before, batch.reply_logits(tiny_base, row)[0]).mean()
             finally:
                 handle.remove()
 
