@@ -22,6 +22,7 @@ from sleepcon.model import (
     embed,
     generate,
     groups_by_tokens,
+    head_logits,
     prompt_ids,
     reply_ids,
     right_padded,
@@ -131,7 +132,7 @@ def pulls_of_context(base: Base, cases: Sequence[tuple[str, Experience, str]]) -
         ids, mask = right_padded([rows[index] for index in group], base.tokenizer.pad_token_id)
         ids, mask = ids.to(base.model.device), mask.to(base.model.device)
         hidden = base.model.get_decoder()(input_ids=ids, attention_mask=mask).last_hidden_state
-        logits = base.model.get_output_embeddings()(hidden[torch.arange(len(group)), mask.sum(1) - 1]).float()
+        logits = head_logits(base, hidden[torch.arange(len(group)), mask.sum(1) - 1])
         for row, index in enumerate(group):
             fork = forks[index]
             pulls[index] = float(logits[row, fork[0]] - logits[row, fork[1]]) if fork else 0.0

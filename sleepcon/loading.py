@@ -46,6 +46,7 @@ def load_base(model: str = "embedded", dtype: str | None = None, device: str | N
     network = read_weights(model, folder, config, placement.dtype).to(placement.device)
     network.requires_grad_(False)
     network.eval()
+    network.get_output_embeddings().register_forward_pre_hook(in_one_piece)
     base = Base(model, network, tokenizer, read_card(folder))
     mark = base.template.mark
     if tokenizer.pad_token_id is None:
@@ -53,6 +54,15 @@ def load_base(model: str = "embedded", dtype: str | None = None, device: str | N
     check_sound(base)
     base.sha256 = weights_sha256(base)
     return base
+
+
+def in_one_piece(head: torch.nn.Module, states: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+    """The last matrix's input without gaps in memory.
+
+    transformers hands it a slice when it generates, and torch then copies the matrix once for each row of the batch: on one
+    core 39 s and 9 GB for 33 rows of a vocabulary of 151,936 in bfloat16, where 0.04 s do (in float32 1.1 s, and 0.2 s).
+    """
+    return (states[0].contiguous(),)
 
 
 def first_line(error: BaseException) -> str:

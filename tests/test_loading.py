@@ -242,6 +242,20 @@ def test_a_model_saved_in_parts_is_loaded(tmp_path, folder):
     assert load_base(str(folder)).sha256 == before
 
 
+def test_the_last_matrix_is_given_its_input_in_one_piece(folder):
+    base = load_base(str(folder))
+    head, seen = base.model.get_output_embeddings(), []
+    forward = head.forward
+    head.forward = lambda states: seen.append(states) or forward(states)
+    ids = torch.ones(3, 5, dtype=torch.long)
+    with torch.no_grad():
+        kept = base.model(input_ids=ids, logits_to_keep=1).logits
+    assert seen[0].shape == (3, 1, 32)
+    assert seen[0].is_contiguous()
+    with torch.no_grad():
+        assert torch.equal(kept, forward(base.model.get_decoder()(input_ids=ids).last_hidden_state[:, -1:].contiguous()))
+
+
 def test_weights_in_half_precision_are_loaded_in_the_type_that_was_chosen(folder):
     whole = load_file(folder / WEIGHTS)
     respell(folder, lambda all_: {name: one.bfloat16() for name, one in all_.items()})
