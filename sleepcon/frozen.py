@@ -25,6 +25,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 
+import numpy as np
+
 from sleepcon import adapter
 from sleepcon.brain import DEFAULT_THRESHOLD, Brain
 from sleepcon.experience import Experience, read_experiences
@@ -33,6 +35,7 @@ from sleepcon.metrics import holds, tokens
 from sleepcon.model import Base, chat, generate
 from sleepcon.paths import DOCUMENT, PROBES
 from sleepcon.sleep import Event, Stopped
+from sleepcon.statistics import interval, paired_interval
 
 NUMBERS = (22, 23, 24, 25)
 ARM_NAMES = {"none": "No sleep", "sham": "Sham sleep", "sleep": "Sleep"}
@@ -170,11 +173,11 @@ def study(
     """Every arm at every seed, as JSON types; ``on_event`` is told percent done as its step.
 
     ``courses``: a course each, with ``left_out`` (probes that a night of the seed dreamt of word for word, so that they are
-    not unseen; they count in no arm of the seed), ``answered`` and ``spared`` (a share of 0..1 for each session).
+    not unseen; they count in no arm of the seed), ``answered`` and ``spared`` (a share of 0..1 for each session); ``intervals``
+    as in :func:`intervals`.
     """
-    began, courses = time.perf_counter(), []
+    began, found = time.perf_counter(), []
     for place, seed in enumerate(seeds):
-        found = []
         for index, arm in enumerate(ARMS):
 
             def tell(event: Event, arm: str = arm, seed: int = seed, before: int = place * len(ARMS) + index) -> None:
@@ -185,16 +188,46 @@ def study(
 
             tell(Event("ask", "asking the probes."))
             found.append(sessions(base, arm, seed, tell, should_stop))
-        left_out = sorted({prompt for course in found if course.night for prompt in course.night["dreamt"]})
+    return summed(found, base.sha256, time.perf_counter() - began)
+
+
+def courses_of(runs: Sequence[dict]) -> list[Course]:
+    """The courses of a study's runs (``sleepcon.studies.frozen``), which hold them as JSON types."""
+    found = [run["course"] for run in runs if "course" in run]
+    return [Course(**one | {"sessions": [Session(**session) for session in one["sessions"]]}) for one in found]
+
+
+def summed(found: Sequence[Course], base_sha256: str, seconds: float) -> dict:
+    """What :func:`study` returns, from the courses of any seeds."""
+    courses = []
+    for seed in sorted({course.seed for course in found}):
+        mine = [course for course in found if course.seed == seed]
+        left_out = sorted({prompt for course in mine if course.night for prompt in course.night["dreamt"]})
         courses += [
             asdict(course) | {
                 "left_out": left_out, "answered": course.scores(left_out),
                 "spared": [sum(session.spared) / len(session.spared) for session in course.sessions],
             }
-            for course in found
+            for course in mine
         ]  # fmt: skip
     asked, near = probes()
     return {
-        "seeds": list(seeds), "numbers": list(NUMBERS), "base_sha256": base.sha256, "seconds": time.perf_counter() - began,
-        "probes": [asdict(probe) for probe in asked], "neighbours": [asdict(probe) for probe in near], "courses": courses,
+        "seeds": sorted({course.seed for course in found}), "numbers": list(NUMBERS), "base_sha256": base_sha256,
+        "seconds": seconds, "probes": [asdict(probe) for probe in asked], "neighbours": [asdict(probe) for probe in near],
+        "courses": courses, "intervals": intervals(courses),
     }  # fmt: skip
+
+
+def intervals(courses: Sequence[dict]) -> dict[str, list[dict]]:
+    """For each arm, and for sleep less each other arm, the mean share answered in each session with its 95% interval.
+
+    Names: ``none``, ``sham``, ``sleep``, ``sleep-none``, ``sleep-sham``; differences are paired by seed. Empty below two seeds.
+    """
+    by_arm = {arm: np.array([one["answered"] for one in courses if one["arm"] == arm]) for arm in ARMS}
+    if min(map(len, by_arm.values())) < 2:
+        return {}
+    found = {arm: [interval(values) for values in answered.T.tolist()] for arm, answered in by_arm.items()}
+    for other in ("none", "sham"):
+        pairs = zip(by_arm["sleep"].T.tolist(), by_arm[other].T.tolist(), strict=True)
+        found[f"sleep-{other}"] = [paired_interval(treated, control) for treated, control in pairs]
+    return {name: [asdict(one) for one in sessions] for name, sessions in found.items()}
