@@ -21,6 +21,7 @@ from sleepcon.errors import UserError
 from sleepcon.experience import Experience, read_experiences, with_ids
 from sleepcon.memory import Memory
 from sleepcon.paths import brain_folder, home, offline_unless_asked
+from sleepcon.studies.command import add_options as study_options
 
 LONG_FILE = 100_000
 
@@ -95,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     bring.add_argument("file", metavar="FILE", help="JSONL or JSON; - reads standard input")
     export = command("export", run_export, "write adapter, metrics, samples and manifest into a new folder")
     export.add_argument("folder", metavar="DIR", type=Path)
+    study_options(command("study", run_study, "run a research protocol; none named: which there are"), number)
     command("doctor", run_doctor, "check the installation")
     return parser
 
@@ -310,6 +312,13 @@ def run_export(args: argparse.Namespace) -> dict:
     if not args.json:
         print(f"Wrote {len(manifest['files'])} files into {args.folder}.")
     return manifest
+
+
+def run_study(args: argparse.Namespace) -> Any:
+    """A research protocol, or the list of them."""
+    from sleepcon.studies import command
+
+    return command.run(args)
 
 
 def run_doctor(args: argparse.Namespace) -> dict:
