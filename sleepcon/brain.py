@@ -99,6 +99,20 @@ class Brain:
             base = load_base(str(wanted))  # a name that no model has must not become a brain's
         return cls(folder, stored or wanted or "embedded", base)
 
+    @classmethod
+    def restore(
+        cls,
+        folder: str | Path,
+        name: str = "default",
+        home: str | Path | None = None,
+        model: str | None = None,
+        base: Base | None = None,
+    ) -> "Brain":
+        """A brain from a folder that ``sleepcon export`` wrote; see ``restore.py``."""
+        from sleepcon.restore import restore
+
+        return restore(folder, name, home, model, base)
+
     @property
     def base(self) -> Base:
         """The frozen base, loaded at its first use."""

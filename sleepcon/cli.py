@@ -19,7 +19,6 @@ from sleepcon import __version__
 from sleepcon.controls import CONTROLS
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience, read_experiences, with_ids
-from sleepcon.memory import Memory
 from sleepcon.paths import brain_folder, home, offline_unless_asked
 from sleepcon.studies.command import add_options as study_options
 
@@ -92,10 +91,14 @@ def build_parser() -> argparse.ArgumentParser:
     ask.add_argument("--dose", type=number(0, 1.5), default=1.0, help="scale of the adapter, 0 to 1.5 (default: 1)")
     ask.add_argument("--context", default="", metavar="TEXT", help="a written note in front of the prompt")
     command("history", run_history, "list the nights")
-    bring = command("import", run_import, "put a file's experiences into memory")
-    bring.add_argument("file", metavar="FILE", help="JSONL or JSON; - reads standard input")
-    export = command("export", run_export, "write adapter, metrics, samples and manifest into a new folder")
+    bring = command("import", run_import, "put a file's experiences into memory, or restore a brain from an exported folder")
+    bring.add_argument("file", metavar="FILE", help="JSONL or JSON; - reads standard input; or a folder that export wrote")
+    export = command("export", run_export, "write adapter, metrics, samples, the brain itself and a manifest into a new folder")
     export.add_argument("folder", metavar="DIR", type=Path)
+    export.add_argument(
+        "--merged", action="store_true", help="also write base and adapter as one model; says what rounding took"
+    )
+    export.add_argument("--verify", action="store_true", help="check an exported folder against its manifest; write nothing")
     study_options(command("study", run_study, "run a research protocol; none named: which there are"), number)
     command("doctor", run_doctor, "check the installation")
     return parser
@@ -285,32 +288,66 @@ def run_history(args: argparse.Namespace) -> list[dict]:
 
 
 def run_import(args: argparse.Namespace) -> dict:
-    """Put the file's experiences into memory, all or none."""
-    from sleepcon.model import load_base
+    """Put the file's experiences into memory, all or none; or make a brain from an exported folder."""
+    from sleepcon.beside import made_beside
+    from sleepcon.export.manifest import is_export
 
-    experiences = in_file(args.file)
-    if not known_brain(args):  # a new brain is only made when its model can be had and the file is whole
-        if args.model not in (None, "embedded"):
-            load_base(args.model)
-        with tempfile.TemporaryDirectory() as beside, closing(Memory(Path(beside) / "memory.sqlite")) as trial:
-            trial.add(experiences)
-    brain = open_brain(args)
-    added = brain.remember(experiences)
-    result = {"new": added.new, "duplicates": added.duplicates, "repeats": added.repeats, "in_memory": brain.memory.count()}
+    if is_export(Path(args.file).expanduser()):
+        return run_restore(args)
+    target = brain_folder(args.brain, args.home).absolute()
+    if target.exists():
+        result = take_in(open_brain(args), args.file)
+    else:  # a new brain is only made when its model can be had and the file is whole
+        with made_beside(target) as part:
+            result = take_in(open_brain(args, part.parent), args.file)
     if not args.json:
-        print(f"{added.new} new ({added.repeats} repeat words), {added.duplicates} duplicates; {result['in_memory']} in all.")
+        repeats, duplicates = f"{result['repeats']} repeat words", f"{result['duplicates']} duplicates"
+        print(f"{result['new']} new ({repeats}), {duplicates}; {result['in_memory']} in all.")
+    return result
+
+
+def take_in(brain: Any, file: str) -> dict:
+    """Stream a file into the brain's memory, whole or not at all, and close the brain."""
+    with closing(brain):
+        added = brain.remember(read_experiences(file))
+        return {
+            "new": added.new, "duplicates": added.duplicates, "repeats": added.repeats, "in_memory": brain.memory.count(),
+        }  # fmt: skip
+
+
+def run_restore(args: argparse.Namespace) -> dict:
+    """Make a brain from an exported folder."""
+    from sleepcon.restore import restore
+
+    with closing(restore(args.file, args.brain, args.home, args.model)) as brain:
+        for notice in brain.notices:
+            say(notice)
+        result = {"brain": brain.name, "model": brain.model, "nights": len(brain.history()), "in_memory": brain.memory.count()}
+    if not args.json:
+        print(f"The brain {brain.name} is back: {result['nights']} nights, {result['in_memory']} experiences in memory.")
     return result
 
 
 def run_export(args: argparse.Namespace) -> dict:
-    """Write what the brain has learned into a new folder."""
+    """Write what the brain is and has learned into a new folder; or check one that was written."""
     from sleepcon.export import export
+    from sleepcon.export.manifest import verify
 
+    if args.verify:
+        manifest = verify(args.folder)
+        if not args.json:
+            print(f"All {len(manifest['files'])} files in {args.folder} are as they were exported.")
+        return manifest
     if not known_brain(args):
         raise UserError(f"There is no brain called {args.brain} in {home(args.home)}: run sleepcon sleep first.")
-    manifest = export(open_brain(args), args.folder)
+    with closing(open_brain(args)) as brain:
+        manifest = export(brain, args.folder, args.merged)
     if not args.json:
-        print(f"Wrote {len(manifest['files'])} files into {args.folder}.")
+        print(f"Wrote {len(manifest['files'])} files into {args.folder}, among them the brain's whole memory.")
+        if args.merged:
+            from sleepcon.export.merged import Rounding
+
+            print(Rounding(**manifest["merged"]).sentence())
     return manifest
 
 
