@@ -1,9 +1,13 @@
-"""Make the recorded runs: ``python -m sleepcon.record [NAME ...]``. Each is one real run of the engine on the embedded base."""
+"""Make the recorded runs: ``python -m sleepcon.record [NAME ...]``. Each is one real run of the engine on the embedded base.
+
+``python -m sleepcon.record studies`` makes the shipped results of all studies: long, and only when it is named.
+"""
 
 import argparse
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -11,7 +15,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sleepcon import consistency, frozen, leave_out, specifications
+from sleepcon import consistency, frozen, leave_out, specifications, studies
 from sleepcon.brain import Brain
 from sleepcon.doses import ladder
 from sleepcon.experience import read_experiences
@@ -19,8 +23,10 @@ from sleepcon.measure import measure
 from sleepcon.model import load_base
 from sleepcon.paths import DOCUMENT
 from sleepcon.recorded import RECORDED, Recording
+from sleepcon.studies.runner import run_study
 
 SEED = 0
+STUDIES = "studies"
 
 
 def night(brain: Brain) -> dict:
@@ -78,13 +84,25 @@ MAKERS: dict[str, Callable[[Brain], dict]] = {
 """What makes each recording, from a fresh brain that remembers the document's exchanges."""
 
 
+def all_studies() -> None:
+    """Run what is missing of every study, in the user's home, and write the summaries that ship."""
+    studies.RECORDED.mkdir(parents=True, exist_ok=True)
+    for name in studies.NAMES:
+        found = run_study(studies.find(name), on_event=lambda event: print(event.message, file=sys.stderr, flush=True))
+        del found["files"]  # where they lie on this machine
+        write_rounded(found, studies.RECORDED / f"{name}.json")
+
+
 def main() -> None:
-    """Make the recordings that were named, else all."""
+    """Make the recordings that were named, else all but the studies."""
     parser = argparse.ArgumentParser(prog="python -m sleepcon.record", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*MAKERS, []], help="which; none: all")
+    parser.add_argument("names", nargs="*", choices=[*MAKERS, STUDIES, []], help="which; none: all but studies")
+    names = parser.parse_args().names or list(MAKERS)
+    if STUDIES in names:
+        all_studies()
     base = load_base("embedded")
     RECORDED.mkdir(exist_ok=True)
-    for name in parser.parse_args().names or MAKERS:
+    for name in (name for name in names if name != STUDIES):
         with tempfile.TemporaryDirectory() as folder:
             brain = Brain.open("recorded", home=folder, base=base)
             brain.remember(read_experiences(DOCUMENT))
@@ -97,8 +115,13 @@ def main() -> None:
 
 
 def save(recording: Recording, path: Path) -> None:
-    """Write a recording, numbers to six figures."""
-    rounded = json.loads(json.dumps(asdict(recording)), parse_float=lambda text: float(f"{float(text):.6g}"))
+    """Write a recording."""
+    write_rounded(asdict(recording), path)
+
+
+def write_rounded(found: dict, path: Path) -> None:
+    """Write JSON types, numbers to six figures."""
+    rounded = json.loads(json.dumps(found), parse_float=lambda text: float(f"{float(text):.6g}"))
     path.write_text(json.dumps(rounded, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

@@ -247,6 +247,33 @@ def test_every_study_runs(name, quick_folder, own_home, monkeypatch, short_wake)
     assert results.table(found)
 
 
+def test_a_page_runs_the_small_version_on_the_brains_own_base(brain, own_home, monkeypatch):
+    monkeypatch.setattr(runner, "find", lambda name: replace(PLAIN, name=name))
+    events = []
+    found = runner.small(brain("visitor"), {"name": "dose"}, events.append, lambda: False)
+    assert ([run["arm"] for run in found["runs"]], found["seeds"]) == (["none"], [0])
+    assert found["files"]["summary"] == str(own_home / "studies" / "dose" / "summary-small.json")
+    assert events[-1].step == events[-1].steps == 1
+
+
+def test_recorded_results_are_what_a_page_reads(brain, own_home, tiny_base, tmp_path, monkeypatch):
+    from sleepcon import record
+
+    monkeypatch.setattr(studies, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr(studies, "NAMES", ("plain",))
+    monkeypatch.setattr(studies, "find", lambda name: PLAIN)
+    monkeypatch.setattr(runner, "load_base", lambda model: tiny_base)
+    monkeypatch.setattr(runner.os, "cpu_count", lambda: 1)
+    record.all_studies()
+    studies.load_summary.cache_clear()
+    shown = studies.load_summary("plain")
+    studies.load_summary.cache_clear()
+    assert "files" not in shown
+    assert str(own_home) not in json.dumps(shown)
+    assert shown["arms"]["more"]["value"]["difference"]["mean"] == 1.0
+    assert shown["study"]["hypothesis"] == PLAIN.hypothesis
+
+
 # The command line
 
 

@@ -16,11 +16,12 @@ from pathlib import Path
 import joblib
 import torch
 
-from sleepcon.brain import write_whole
+from sleepcon.brain import Brain, write_whole
 from sleepcon.errors import UserError
 from sleepcon.model import Base, load_base
 from sleepcon.paths import ASSETS, PACKAGE, home
 from sleepcon.sleep import Event, Stopped
+from sleepcon.studies import find
 from sleepcon.studies.protocol import Study
 from sleepcon.studies.results import summary, write_results
 
@@ -74,6 +75,12 @@ def run_study(
     runs = study.settle([json.loads(paths[task].read_text(encoding="utf-8")) for task in tasks])
     found = summary(study, runs)
     return found | {"files": write_results(folder, found, runs, small)}
+
+
+def small(brain: Brain, arguments: dict, on_event: Callable[[Event], None], should_stop: Callable[[], bool]) -> dict:
+    """The small version of the study ``arguments["name"]`` on the base of ``brain``, beside it: what a page's button runs."""
+    study, beside = find(arguments["name"]), brain.folder.parent
+    return run_study(study, where=beside, jobs=1, small=True, base=brain.base, on_event=on_event, should_stop=should_stop)
 
 
 def key(study: Study, arm: str, seed: int, base: Base) -> str:
