@@ -78,9 +78,9 @@ def learns(base: Base) -> str:
     return f"The model {base.name} has no {' and '.join(usual)}: its {' and '.join(targets)} learn in their place."
 
 
-def check_targets(base: Base, settings: LoraSettings) -> None:
-    """Raise ``UserError`` when the base has no modules that an adapter could change."""
-    targets_of(base, settings)
+def remarks(base: Base) -> list[str]:
+    """What a person should know before this base learns: what it is and where, what its chat template does, what learns."""
+    return [text for text in (base.describe(), *base.template.notes, learns(base)) if text]
 
 
 def lora_layers(base: Base) -> Iterator[tuple[str, Any]]:

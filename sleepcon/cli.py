@@ -194,7 +194,7 @@ def copy_of(args: argparse.Namespace, beside: Path) -> Any:
 
 def run_sleep(args: argparse.Namespace) -> dict:
     """Import the file, if one is given, and run one night."""
-    from sleepcon.adapter import LoraSettings, check_targets
+    from sleepcon.adapter import remarks
     from sleepcon.night import NothingToConsolidate, Order, choose
 
     experiences = in_file(args.file) if args.file else []
@@ -202,11 +202,12 @@ def run_sleep(args: argparse.Namespace) -> dict:
         trial = copy_of(args, Path(beside))
         trial.remember(experiences)
         considered, chosen = choose(trial, Order(args.threshold, args.seed, args.recipe, control=args.control))
-        check_targets(trial.base, LoraSettings())
+        said_of_base = remarks(trial.base)
         plan = trial.plan(args.threshold, None, args.recipe, args.epochs, args.control, args.seed) if args.dry_run else None
         base = trial.base
         trial.close()
     if plan:
+        say("\n".join(said_of_base))
         result = {
             "considered": plan.considered, "would_sleep": [vars_of(experience) for experience in plan.selected],
             "tokens": plan.tokens, "predicted_seconds": plan.predicted_seconds,
@@ -220,6 +221,7 @@ def run_sleep(args: argparse.Namespace) -> dict:
         raise NothingToConsolidate(considered, args.threshold)
     brain = open_brain(args, base=base)
     brain.check_awake()
+    say("\n".join(said_of_base))
     added = brain.remember(experiences)
     say(f"{added.new} experiences are new, {added.duplicates} were in memory already.")
     try:
@@ -264,6 +266,8 @@ def run_ask(args: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as beside:
         brain = open_brain(args) if known_brain(args) else copy_of(args, Path(beside))
         answer = brain.ask(args.prompt, args.cycle, args.dose, args.context)
+        for note in brain.base.template.notes:
+            say(note)
         brain.close()
     if not args.json:
         print(answer.text)

@@ -7,7 +7,7 @@ from conftest import BIX, ORLO
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from sleepcon import adapter
+from sleepcon import adapter, cli
 from sleepcon.adapter import LoraSettings, learns, lora_layers, targets_of
 from sleepcon.brain import Brain
 from sleepcon.errors import UserError
@@ -103,6 +103,18 @@ def test_a_text_beyond_the_table_of_positions_is_refused(name, tmp_path):
     nearly = chat("a" * (512 - 20 - len(prompt_ids(base, chat("")))))
     assert len(prompt_ids(base, nearly)) > 400
     generate(base, [nearly], max_tokens=64)  # what is left of the window, and no more
+
+
+@pytest.mark.usefixtures("open_gates")
+def test_the_command_line_says_what_is_unusual(tmp_path, capsys, file):
+    folder = str(families.make("gpt2", tmp_path / "gpt2"))
+    assert cli.main(["sleep", file, "--model", folder, "--epochs", "1"]) == 0
+    said = capsys.readouterr().err
+    assert f"Base {folder}: " in said
+    assert "in float32 on the processor; adapters in float32." in said
+    assert "has no q_proj and v_proj: its c_attn learn in their place." in said
+    assert cli.main(["ask", "Hi"]) == 0
+    assert "has no chat template" in capsys.readouterr().err
 
 
 def test_rotary_positions_have_no_table(tmp_path):
