@@ -263,7 +263,7 @@ def test_recorded_results_are_what_a_page_reads(brain, own_home, tiny_base, tmp_
     monkeypatch.setattr(studies, "NAMES", ("plain",))
     monkeypatch.setattr(studies, "find", lambda name: PLAIN)
     monkeypatch.setattr(runner, "load_base", lambda model: tiny_base)
-    monkeypatch.setattr(runner.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(runner.joblib, "cpu_count", lambda: 1)
     record.all_studies()
     studies.load_summary.cache_clear()
     shown = studies.load_summary("plain")

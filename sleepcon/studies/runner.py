@@ -7,7 +7,6 @@ in HOME/studies/NAME/runs, and who asks for it again finds it there. So a study 
 import hashlib
 import inspect
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -64,7 +63,7 @@ def run_study(
     missing = [task for task in tasks if not paths[task].exists()]
     done = len(tasks) - len(missing)
     on_event(Event("study", f"{done} of {len(tasks)} runs are there already.", 0.0, done, len(tasks)))
-    for run in made(study, missing, base, jobs or os.cpu_count() or 1, backend):
+    for run in made(study, missing, base, jobs, backend):
         path = paths[run["arm"], run["seed"]]
         write_whole(path, json.dumps(run, ensure_ascii=False))
         done += 1
@@ -102,25 +101,40 @@ def program(file: str) -> str:
     return digest.hexdigest()
 
 
-def made(study: Study, tasks: Sequence[Task], base: Base, jobs: int, backend: str) -> Iterator[dict]:
+def made(study: Study, tasks: Sequence[Task], base: Base, jobs: int | None, backend: str) -> Iterator[dict]:
     """The runs of some tasks as they are done, in any order."""
-    if backend == "loky" and min(jobs, len(tasks)) <= 1:
-        yield from (one_run(study, task, base) for task in tasks)
+    calls = [joblib.delayed(elsewhere)(study, task, base.name) for task in tasks]
+    if backend == "ray":
+        yield from on_a_cluster(calls, jobs)
         return
-    with joblib.parallel_config(backend):
-        parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="2*n_jobs", return_as="generator_unordered")
-        yield from parallel(joblib.delayed(elsewhere)(study, task, base.name) for task in tasks)
+    count = min(jobs or joblib.cpu_count(), len(tasks))
+    if count > 1:
+        yield from joblib.Parallel(count, "loky", batch_size=1, return_as="generator_unordered")(calls)
+    else:
+        yield from (one_run(study, task, base) for task in tasks)
+
+
+def on_a_cluster(calls: Sequence, jobs: int | None) -> Iterator[dict]:
+    """As many at a time as the cluster has processors: Ray takes no more, and gives nothing back before all are done."""
+    with joblib.parallel_config("ray"):
+        count = min(jobs or len(calls), joblib.effective_n_jobs(-1))
+        with joblib.Parallel(count, batch_size=1) as parallel:
+            for start in range(0, len(calls), count):
+                yield from parallel(calls[start : start + count])
 
 
 def check_backend(name: str) -> None:
-    """Raise ``UserError`` for a backend that is not there; make Ray's cluster (or one on this machine) one of joblib's."""
+    """Raise ``UserError`` for a backend that is not there; make Ray one of joblib's (RAY_ADDRESS: which cluster)."""
     if name not in BACKENDS:
         raise UserError(f"There is no backend called {name}: choose one of {', '.join(BACKENDS)}.")
     if name == "ray":
         try:
+            import ray
             from ray.util.joblib import register_ray
         except ImportError as error:
             raise UserError("The backend ray needs Ray, which is not installed: pip install ray, or choose loky.") from error
+        if not ray.is_initialized():
+            ray.init()
         register_ray()
 
 
