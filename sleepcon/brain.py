@@ -25,6 +25,7 @@ from sleepcon import adapter, night, salience
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.ledger import Cycle, Ledger
+from sleepcon.likeness import likeness
 from sleepcon.memory import Added, Memory
 from sleepcon.model import Base, chat, generate, load_base, reply_ids
 from sleepcon.paths import brain_folder
@@ -129,10 +130,11 @@ class Brain:
         return self.memory.add([experiences] if isinstance(experiences, Experience) else experiences)
 
     def score(self, experiences: Sequence[Experience]) -> list[Scores]:
-        """SNARC of each experience under the brain as it is now, in order; nothing is stored."""
+        """SNARC of each experience under the brain as it is now, in order; no score is stored."""
         salience.reference_of(self.base)
+        found = likeness(self.base, self.memory, experiences)
         with adapter.worn(self.base, self.adapter_after(None)):
-            return salience.score(self.base, experiences, held=self.memory.all())
+            return salience.score(self.base, experiences, similarity=found)
 
     def history(self) -> list[Cycle]:
         """Every night, kept or rolled back, oldest first."""

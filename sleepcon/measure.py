@@ -15,6 +15,7 @@ from sleepcon import adapter, salience
 from sleepcon.brain import Brain
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
+from sleepcon.likeness import likeness
 from sleepcon.model import chat, score_replies
 
 MOST = 100
@@ -29,7 +30,7 @@ def measure(brain: Brain, ids: Iterable[str] | None = None, halt_if_asked: Calla
     long reply is left out. Factors that were stored when a consolidated experience was new stay. Raises ``UserError`` for an
     id that is not in memory.
     """
-    items = list(islice(brain.memory.all(), MOST)) if ids is None else [found(brain, id) for id in ids]
+    items = list(islice(brain.memory.all(), MOST)) if ids is None else [in_memory(brain, id) for id in ids]
     now = len(brain.history())
     groups: dict[int, list[Experience]] = {}
     for item in items:
@@ -44,7 +45,7 @@ def measure(brain: Brain, ids: Iterable[str] | None = None, halt_if_asked: Calla
     return [rows[item.id] for item in items]
 
 
-def found(brain: Brain, id: str) -> Experience:
+def in_memory(brain: Brain, id: str) -> Experience:
     """The experience with this id."""
     experience = brain.memory.get(id)
     if experience is None:
@@ -56,8 +57,9 @@ def measure_after(brain: Brain, items: list[Experience], cycle: int) -> list[dic
     """Rows of ``items``, in order, under the brain as it was after night ``cycle``; see :func:`measure`."""
     base = brain.base
     read = [(chat(salience.clip(base, item.prompt, 4)), salience.clip(base, item.response, 2)) for item in items]
+    found = likeness(base, brain.memory, items)
     with adapter.worn(base, brain.adapter_after(cycle)):
-        scores = salience.score(base, items, held=brain.memory.all())
+        scores = salience.score(base, items, similarity=found)
         replies = score_replies(base, read)
     with brain.memory.transaction():
         for item, one in zip(items, scores, strict=True):

@@ -204,7 +204,7 @@ class Memory:
                 self.connection.execute("DROP TABLE IF EXISTS temp.incoming")
 
     def _take_in(self) -> Added:
-        (before,) = self._one("SELECT coalesce(max(position), 0) FROM experiences")
+        before = self.last()
         (given,) = self._one("SELECT count(*) FROM temp.incoming")
         if not before:
             for name in LATE_INDEXES:
@@ -240,12 +240,24 @@ class Memory:
 
     def all(self) -> Iterator[Experience]:
         """Every experience in order of arrival, those added meanwhile included."""
-        last = 0
-        while rows := self._rows(
-            f"SELECT position, {COLUMNS} FROM experiences WHERE position > ? ORDER BY position LIMIT {PAGE}", last
-        ):
-            yield from (Experience(*row[1:]) for row in rows)
-            last = rows[-1][0]
+        low = 1
+        while low <= self.last():
+            yield from (experience for _, experience in self.between(low, low + PAGE - 1))
+            low += PAGE
+
+    def last(self) -> int:
+        """The position of the newest experience, 0 if there is none. Positions count from 1 in order of arrival."""
+        return self._one("SELECT coalesce(max(position), 0) FROM experiences")[0]
+
+    def place(self, id: str) -> int | None:
+        """The position of the experience with this id, ``None`` if there is none."""
+        row = self._one("SELECT position FROM experiences WHERE id = ?", id)
+        return row[0] if row else None
+
+    def between(self, low: int, high: int) -> list[tuple[int, Experience]]:
+        """(position, experience) from position ``low`` to ``high``, both included."""
+        found = f"SELECT position, {COLUMNS} FROM experiences WHERE position BETWEEN ? AND ? ORDER BY position"
+        return [(row[0], Experience(*row[1:])) for row in self.rows(found, low, high)]
 
     def get(self, id: str) -> Experience | None:
         """The experience with this id, ``None`` if there is none."""
@@ -303,9 +315,9 @@ class Memory:
         With the weights of the last time only what was measured since is looked at.
         """
         top = max(weights.values())
-        parts = {name: weight / top for name, weight in sorted(weights.items())}
+        parts = {name: weight / top for name, weight in weights.items()}
         terms = [f"{part / sum(parts.values())!r} * json_extract(scores, '$.{name}.value')" for name, part in parts.items()]
-        total, wanted = " + ".join(terms), json.dumps(parts)
+        total, wanted = " + ".join(terms), json.dumps(parts, sort_keys=True)
         which = "cycle IS NULL AND measured IS NOT NULL"
         if self._one("SELECT 1 FROM weighed WHERE weights = ?", wanted):
             if not self._one("SELECT 1 FROM unweighed"):
@@ -340,12 +352,13 @@ class Memory:
         for start in range(0, len(positions), PAGE):
             page = positions[start : start + PAGE].tolist()
             marks = ",".join("?" * len(page))
-            rows = self._rows(
+            rows = self.rows(
                 f"SELECT {COLUMNS}, {column} FROM experiences WHERE position IN ({marks}) ORDER BY position", *page
             )
             yield from ((Experience(*row[:-1]), row[-1]) for row in rows)
 
-    def _rows(self, sql: str, *values: object) -> list[tuple]:
+    def rows(self, sql: str, *values: object) -> list[tuple]:
+        """What a query finds; what the user can mend of its errors is said in plain words."""
         with self._plainly():
             return self.connection.execute(sql, values).fetchall()
 

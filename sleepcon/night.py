@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 64
 """Lessons of earlier nights that are rehearsed in one night, at most."""
+SCORED = 1024
+"""Experiences that are measured, and then stored, at a time."""
 
 
 class NothingToConsolidate(UserError):
@@ -53,11 +56,11 @@ def select(
     """
     check_threshold(threshold)
     weights = weights or Weights()
-    memory, unscored = brain.memory, list(brain.memory.unscored(measured))
-    if unscored:
-        scores = brain.score(unscored)
+    memory, unscored = brain.memory, brain.memory.unscored(measured)
+    while some := list(islice(unscored, SCORED)):  # never all of them: there may be more than memory holds
+        scores = brain.score(some)
         with memory.transaction():
-            for experience, snarc in zip(unscored, scores, strict=True):
+            for experience, snarc in zip(some, scores, strict=True):
                 memory.set_scores(experience.id, snarc, snarc.total(weights))
     memory.weigh(asdict(weights))  # what was measured before may have been weighed otherwise
     return memory.count_pending(), list(memory.pending_with_salience(threshold, measured))

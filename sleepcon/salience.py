@@ -1,6 +1,6 @@
 """Salience that is measured, not typed: the five SNARC detectors and their weighted mean.
 
-    scores = score(base, experiences, held=memory.all())
+    scores = score(base, experiences, held)
     scores[0].surprise.value, scores[0].surprise.evidence, scores[0].total(Weights(novelty=2))
 
 Each detector takes one raw number from an exchange and *places* it among ordinary exchanges of like length: 0.9 reads
@@ -112,15 +112,15 @@ def score(
     base: Base,
     experiences: Iterable[Experience],
     held: Iterable[Experience] = (),
-    known: dict[str, torch.Tensor] | None = None,
+    similarity: np.ndarray | None = None,
 ) -> list[Scores]:
     """Score ``experiences``, in order, against the brain as it is now.
 
     ``held``: what memory holds, in order of arrival. It may hold the scored ones too (told by their ``id``): each is
     compared only with what came before it. Those not held count as arriving after, one by one, so a reply said twice in
-    one call is new once. ``known``: vectors of texts from earlier calls, to which this one adds; without it everything
-    held is embedded again. The documented salience and the context are not looked at: what counts is what the brain
-    knows without a note.
+    one call is new once. ``similarity``: each item's largest to what came before, shape (items,), where it is known already
+    (see ``likeness.py``, which holds no memory whole). The documented salience and the context are not looked at: what
+    counts is what the brain knows without a note.
     """
     items = list(experiences)
     if not items:
@@ -129,7 +129,7 @@ def score(
     raw, tokens = doubts(base, items)
     said = [wording(item) for item in items]
     raw |= of_wording(said)
-    raw["similarity"] = similarities(base, items, list(held), known)
+    raw["similarity"] = similarities(base, items, list(held)) if similarity is None else similarity
     placed = {name: place(name, values, np.array(tokens), reference).tolist() for name, values in raw.items()}
     return [
         Scores(
@@ -261,22 +261,20 @@ def tone(text: str) -> tuple[float, float, int]:
 # Likeness
 
 
-def vectors(base: Base, experiences: Sequence[Experience], known: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
-    """Unit vectors of the replies, shape (n, hidden). Each text is embedded once and kept in ``known``.
+def vectors(base: Base, experiences: Sequence[Experience]) -> torch.Tensor:
+    """Unit vectors of the replies, shape (n, hidden). Each text is embedded once.
 
     The prompt is left out: a reply said again to another question is a repeat.
     """
-    known = {} if known is None else known
-    missing = [text for text in dict.fromkeys(item.response for item in experiences) if text not in known]
-    for start in range(0, len(missing), CHUNK):
-        part = missing[start : start + CHUNK]
+    texts = list(dict.fromkeys(item.response for item in experiences))
+    known: dict[str, torch.Tensor] = {}
+    for start in range(0, len(texts), CHUNK):
+        part = texts[start : start + CHUNK]
         known.update(zip(part, embed(base, [clip(base, text, 2) for text in part]), strict=True))
     return torch.stack([known[item.response] for item in experiences])
 
 
-def similarities(
-    base: Base, items: Sequence[Experience], held: Sequence[Experience], known: dict[str, torch.Tensor] | None = None
-) -> np.ndarray:
+def similarities(base: Base, items: Sequence[Experience], held: Sequence[Experience]) -> np.ndarray:
     """The largest cosine similarity of each item to what came before it, shape (items,); -inf where nothing did."""
     arrived = {item.id: at for at, item in enumerate(held) if item.id}
     sequence, rows = list(held), []
@@ -284,7 +282,7 @@ def similarities(
         rows.append(arrived.get(item.id, len(sequence)))
         if rows[-1] == len(sequence):
             sequence.append(item)
-    return largest_before(vectors(base, sequence, known), torch.tensor(rows)).double().numpy()
+    return largest_before(vectors(base, sequence), torch.tensor(rows)).double().numpy()
 
 
 def largest_before(all_rows: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -116,14 +116,6 @@ def test_novelty_looks_back_and_never_ahead(base):
     assert one(base, third, [first, second]).novelty.value == pytest.approx(whole[2].value, abs=1e-6)
 
 
-def test_known_vectors_are_used_again(base, monkeypatch):
-    known: dict[str, torch.Tensor] = {}
-    first = score(base, [DOG, SEA], known=known)
-    assert set(known) == {DOG.response, SEA.response}
-    monkeypatch.setattr(salience, "embed", None)
-    assert score(base, [DOG, SEA], known=known) == first
-
-
 def test_similarity_in_blocks_is_the_plain_one(monkeypatch):
     rows = torch.nn.functional.normalize(torch.randn(23, 5, generator=torch.Generator().manual_seed(1)), dim=1)
     plain = [max([float(rows[i] @ rows[j]) for j in range(i)], default=-math.inf) for i in range(23)]
