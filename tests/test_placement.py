@@ -1,11 +1,14 @@
 """Device and number type by what the machine has, and what overrules the choice."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from conftest import ORLO
+from conftest import BIX, ORLO
+from safetensors.torch import load_file
 
 from sleepcon import placement
-from sleepcon.adapter import LoraSettings, worn_for_training
+from sleepcon.adapter import WEIGHTS_FILE, LoraSettings, worn_for_training
 from sleepcon.errors import UserError
 from sleepcon.model import chat, embed, generate, load_base, sample, score_replies
 from sleepcon.placement import LARGE, choose
@@ -90,6 +93,22 @@ def test_a_base_in_half_precision_says_nearly_the_same(tiny_base, tiny_folder, d
     with worn_for_training(half, None, LoraSettings()):
         learning = [tensor for tensor in half.model.parameters() if tensor.requires_grad]
         assert {tensor.dtype for tensor in learning} == {torch.float32}
+
+
+@pytest.mark.usefixtures("open_gates")
+@pytest.mark.parametrize("recipe", ["default", "document"])
+def test_a_night_on_a_base_in_half_precision_is_nearly_that_in_float32(tiny_base, tiny_folder, brain, recipe):
+    half = load_base(str(tiny_folder), dtype="bfloat16")
+    changes = []
+    for name, base in (("whole", tiny_base), ("half", half)):
+        one = brain(name, base=base)
+        one.remember([ORLO, BIX])
+        cycle = one.sleep(recipe=recipe, epochs=4, learning_rate=1e-2)
+        tensors = load_file(Path(cycle.adapter_path) / WEIGHTS_FILE)
+        assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+        changes.append(torch.cat([tensor.flatten() for name, tensor in sorted(tensors.items()) if "lora_B" in name]))
+        assert cycle.base_sha256_before == cycle.base_sha256_after == base.sha256
+    assert torch.cosine_similarity(*changes, dim=0) > 0.8, "Adam makes much of the signs of small gradients"
 
 
 @GPU

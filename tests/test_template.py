@@ -1,5 +1,9 @@
 """Chat templates as models define them: what is rendered, what a reply's tokens are, and what is said about it."""
 
+import importlib.util
+import re
+from pathlib import Path
+
 import families
 import pytest
 
@@ -15,6 +19,8 @@ CHATS = {
 REPLIES = ["Yes.", "I do not know. Thanks for asking!", "Été 3!\nNew line", "No", "{% if %} </think>"]
 FOLDED = ("no system", "deaf")
 """Templates without a system turn."""
+MARK = re.compile(r"<[|｜][^>'\"{} ]+?[|｜]>|<(?:start|end)_of_turn>|<turn\|>|<\|turn>|\[/?INST\]|</?think>")
+"""A special token in a published template."""
 UNMARKED = ("deaf",)
 """Templates that mark no end of a reply."""
 
@@ -48,6 +54,30 @@ def test_prompt_and_reply_are_the_tokens_of_the_whole_conversation(name, kind):
             rest = tokenizer.decode(wanted[len(ids) :]).replace("</s>", "").strip()
             assert rest == "", "nothing but what a template puts after the mark is left out"
             assert ids[-1] == template.mark
+
+
+def published() -> list[Path]:
+    """The chat templates of many models that TRL ships, where it is installed; those that want pictures left out."""
+    found = importlib.util.find_spec("trl")
+    folder = Path(found.origin).parent / "chat_templates" if found and found.origin else Path("nowhere")
+    return [path for path in sorted(folder.glob("*.jinja")) if not re.match("idefics|llava|smolvlm", path.stem)]
+
+
+@pytest.mark.skipif(not published(), reason="TRL is not installed, and its chat templates are not here")
+@pytest.mark.parametrize("path", published(), ids=lambda path: path.stem)
+def test_published_templates_give_the_tokens_of_the_whole_conversation(path):
+    tokenizer = families.tokenizer("chatml")
+    source = path.read_text(encoding="utf-8")
+    tokenizer.add_special_tokens({"additional_special_tokens": sorted(set(MARK.findall(source)))})
+    tokenizer.chat_template = source
+    template = study(tokenizer, "it")
+    for turns in CHATS.values():
+        ids = prompt_tokens(tokenizer, template, turns)
+        assert "Orlo" in tokenizer.decode(ids) or turns is CHATS["plain"]
+        ids += reply_tokens(tokenizer, template, "I do not know.\nOr do I?")
+        whole = tokenizer.encode(render(tokenizer, template, turns, "I do not know.\nOr do I?"), add_special_tokens=False)
+        assert ids[:-1] == whole[: len(ids) - 1]
+        assert ids[-1] == template.mark
 
 
 @pytest.mark.parametrize("name", families.TEMPLATES)
