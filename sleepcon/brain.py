@@ -92,7 +92,7 @@ class Brain:
         known = folder / "brain.json"
         stored = json.loads(known.read_text(encoding="utf-8"))["model"] if known.exists() else None
         wanted = model or (base.name if base else None)
-        if wanted and wanted != "embedded" and Path(wanted).is_dir():
+        if wanted and wanted != "embedded" and os.path.isdir(wanted):
             wanted = os.path.abspath(wanted)  # the brain outlives the working directory
         if stored and wanted and stored != wanted:
             raise UserError(f"The brain {name} stands on the model {stored}, not on {wanted}: choose another --brain.")

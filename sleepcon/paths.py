@@ -23,7 +23,7 @@ def home(given: str | Path | None = None) -> Path:
 
 def offline_unless_asked(model: str | None) -> None:
     """Keep Hugging Face's libraries from reaching out unless ``model`` is a hub name; to be called before they are imported."""
-    if model in (None, "embedded") or Path(str(model)).is_dir():
+    if model in (None, "embedded") or os.path.isdir(model):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
