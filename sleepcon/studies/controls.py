@@ -38,17 +38,16 @@ def run(base: "Base", arm: Arm, seed: int) -> dict:
     said = [(one.experience.prompt, one.experience.response) for one in lived if (one.experience.salience or 0) >= THRESHOLD]
     nights = []
     with lab.fresh(base) as brain:
-        heard = lab.listen(brain, lived)
-        table = [[heard.score(day) for day in days]]
+        heard = [lab.listen(brain, lived)]
         if arm.settings.get("context"):
-            heard = lab.listen(brain, lived, said)
+            heard.append(lab.listen(brain, lived, said))
         for evening in evenings:
             lab.remember(brain, evening)
             nights.append(lab.sleep(brain, seed, THRESHOLD, **options))
             lab.forget(brain)
-            heard = lab.listen(brain, lived)
-            table.append([heard.score(day) for day in days])
-    found = heard.figures()
+            heard.append(lab.listen(brain, lived))
+        table = lab.scores(brain, heard, days)
+    found = heard[-1].figures()
     found["lift"] = (found["salience_kept"] or 0.0) - (found["learned"] or 0.0)
     found["backward"] = backward_transfer(table) if len(evenings) == len(days) else None
     return lab.result(found, nights, table=table)

@@ -1,6 +1,5 @@
 """How many nights until behaviour that was given in context is the brain's own?"""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sleepcon.documented import QUESTIONS
@@ -30,11 +29,10 @@ def run(base: "Base", arm: Arm, seed: int) -> dict:
             nights.append(lab.sleep(brain, seed, 0.0, **options))
             lab.forget(brain)
             heard.append(lab.listen(brain, group))
-        trained = lab.dreamt(brain)
+        trained, table = lab.dreamt(brain), lab.scores(brain, heard, [group])
     said = [(item.experience.prompt, item.experience.response) for item in group]
     ceiling = hear(base, nullcontext(), group, trained, said).score()
-    # What any night dreamt of counts in none, so that all points of the curve are over the same questions.
-    unprompted = [replace(one, trained=trained).score() for one in heard]
+    unprompted = [score for (score,) in table]
     reached = cycles_to_baseline(unprompted, ceiling)
     found = {
         "cycles": NIGHTS + 1 if reached is None else reached, "reached": float(reached is not None),

@@ -94,6 +94,15 @@ def listen(brain: Brain, asked: Sequence[Item], earlier: Pairs = ()) -> Heard:
     return hear(brain.base, adapter.worn(brain.base, brain.adapter_after(None)), asked, dreamt(brain), earlier)
 
 
+def scores(brain: Brain, heard: Sequence[Heard], sets: Sequence[Sequence[Item]]) -> list[list[float]]:
+    """R: a row for each time that the brain was listened to, a column for each set of items.
+
+    What any of its nights dreamt of counts in no row, so that all rows are over the same questions.
+    """
+    trained = dreamt(brain)
+    return [[replace(one, trained=trained).score(items) for items in sets] for one in heard]
+
+
 def result(figures: dict[str, float | None], nights: Sequence[dict | None], **more: object) -> dict:
     """A run's result in the form of ``protocol.Run``; ``None`` among the nights: nothing passed that evening."""
     slept = [night for night in nights if night]

@@ -1,5 +1,6 @@
 """Sleep at once, after each session, or later?"""
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from sleepcon.documented import QUESTIONS
@@ -17,32 +18,32 @@ def run(base: "Base", arm: Arm, seed: int) -> dict:
 
     ``table``: R after each session (the base first), a column for each session's experiences.
     """
-    from sleepcon.retention import backward_transfer
+    from sleepcon.retention import backward_transfer, plasticity, retention
     from sleepcon.studies import lab
-    from sleepcon.studies.probing import drawn, mean
+    from sleepcon.studies.probing import drawn
 
     lived = drawn(seed, LIVED)[:: -1 if arm.settings.get("turned") else 1]
     sessions = [lived[start : start + SIZE] for start in range(0, LIVED, SIZE)]
-    every, nights, meanwhile = arm.settings["every"], [], []
+    every, nights = arm.settings["every"], []
     with lab.fresh(base) as brain:
-        heard = lab.listen(brain, lived)
-        table = [[heard.score(session) for session in sessions]]
+        heard = [lab.listen(brain, lived)]
         for count, item in enumerate(lived, 1):
             lab.remember(brain, [item])
             if count % every == 0:
                 nights.append(lab.sleep(brain, seed, 0.0, epochs=lab.epochs(base, every / SIZE)))
                 lab.forget(brain)
             if count % SIZE == 0:
-                heard = lab.listen(brain, lived)
-                table.append([heard.score(session) for session in sessions])
-                meanwhile.append(heard.score(lived[:count]))
-    found = heard.figures() | {
-        "answered": heard.score(),
-        "meanwhile": mean(meanwhile),
-        "first": table[-1][0],
-        "last": table[-1][-1],
-    }
-    found["backward"] = backward_transfer(table) if every == SIZE else None
+                heard.append(lab.listen(brain, lived))
+        table = lab.scores(brain, heard, sessions)
+    so_far = [sum(row[:number]) / number for number, row in enumerate(table[1:], 1)]
+    found = heard[-1].figures() | {
+        "answered": sum(table[-1]) / SESSIONS, "meanwhile": sum(so_far) / SESSIONS,
+        "first": table[-1][0], "last": table[-1][-1],
+    }  # fmt: skip
+    # The session after whose night a session's experiences had been slept on.
+    taught = [ceil((place + 1) * SIZE / every) * every // SIZE for place in range(SESSIONS)]
+    found |= {"backward": backward_transfer(table, taught), "plasticity": plasticity(table, taught)}
+    found["retention"] = retention(table, taught)
     return lab.result(found, nights, table=table)
 
 
@@ -64,7 +65,9 @@ STUDY = Study(
         "meanwhile": "mean over the sessions of that share among what was lived until then, 0 to 1",
         "first": "that share for the first session's experiences after the last night, 0 to 1",
         "last": "that share for the last session's experiences after the last night, 0 to 1",
-        "backward": "change of earlier sessions' scores by later nights (backward transfer), -1 to 1",
+        "plasticity": "mean share for a session's experiences right after the night that took them, 0 to 1",
+        "backward": "change of those shares by later nights (backward transfer), -1 to 1",
+        "retention": "what is left of them after the last night over what they were, 1 is all",
     } | FIGURES,
     "Four sessions; the probes are asked before the first and after each.",
     run,
