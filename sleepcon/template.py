@@ -98,11 +98,7 @@ def study(tokenizer: PreTrainedTokenizerBase, name: str) -> Template:
         found = with_options(tokenizer, found, name)
         found = with_system(tokenizer, found, name)
         return with_reply(tokenizer, found, name)
-    except (
-        TemplateError,
-        TypeError,
-        ValueError,
-    ) as error:  # ValueError: a probe's words are not in the text, or no such template
+    except (TemplateError, TypeError, ValueError) as error:  # ValueError: what a probe said is not in the text
         first = (str(error).splitlines() or [""])[0]
         raise UserError(f"The chat template of the model {name} cannot be used ({first}): choose another model.") from error
 
