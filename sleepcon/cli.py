@@ -195,7 +195,8 @@ def copy_of(args: argparse.Namespace, beside: Path) -> Any:
 def run_sleep(args: argparse.Namespace) -> dict:
     """Import the file, if one is given, and run one night."""
     from sleepcon.adapter import remarks
-    from sleepcon.night import NothingToConsolidate, Order, choose
+    from sleepcon.night import Order
+    from sleepcon.selection import NothingToConsolidate, choose
 
     experiences = in_file(args.file) if args.file else []
     with tempfile.TemporaryDirectory() as beside:
@@ -294,9 +295,8 @@ def run_history(args: argparse.Namespace) -> list[dict]:
 def run_import(args: argparse.Namespace) -> dict:
     """Put the file's experiences into memory, all or none; or make a brain from an exported folder."""
     from sleepcon.beside import made_beside
-    from sleepcon.export.manifest import is_export
 
-    if is_export(Path(args.file).expanduser()):
+    if Path(args.file).expanduser().is_dir():
         return run_restore(args)
     target = brain_folder(args.brain, args.home).absolute()
     if target.exists():

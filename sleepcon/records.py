@@ -127,7 +127,10 @@ def parsed(data: bytes, name: str, number: int) -> object:
     except UnicodeDecodeError as error:
         line, why = number + data.count(b"\n", 0, error.start), NOT_UTF8
     except json.JSONDecodeError as error:
-        line, why = number + error.lineno - 1, f"not valid JSON ({error.msg} at column {error.colno}); {MEND}"
+        line, why = (
+            number + error.lineno - 1,
+            f"not valid JSON ({error.msg.removesuffix(' at')} at column {error.colno}); {MEND}",
+        )
     except RecursionError:
         line, why = number, TOO_DEEP
     except ValueError:  # a whole number of more digits than Python converts
@@ -240,4 +243,4 @@ class Scanner:
 
     def wrong(self, why: str) -> UserError:
         """The error to raise here."""
-        return UserError(f"{self.name}: line {self.line_now()}: not valid JSON ({why}); {MEND}")
+        return UserError(f"{self.name}: line {self.line_now()}: not valid JSON ({why.removesuffix(' at')}); {MEND}")

@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import os
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -313,6 +314,30 @@ def test_a_malformed_file_is_named_with_its_line(text, words):
     message = complaint(text)
     assert message.startswith("standard input: ")
     assert words in message
+
+
+def test_a_file_that_was_damaged_anyhow_is_read_or_named():
+    """Bytes changed, cut, swapped and put in, in each format: what comes of it is experiences or one sentence."""
+    chat = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": [{"type": "text", "text": "Uno."}]}]
+    by_id, talked = {"experiences": {"a": OWL, "b": HAT}}, {"session": 3, "conversation": said("A: B?", "SAGE: C.")}
+    texts = [lines(OWL | {"salience": {"total": 0.5}}, HAT), json.dumps(by_id, indent=1), lines({"messages": chat}, chat)]
+    whole = [text.encode() for text in (*texts, json.dumps(talked))] + [gzip.compress(texts[0].encode())]
+    rng, outcomes = random.Random(0), []
+    for _ in range(1500):
+        data = bytearray(rng.choice(whole))
+        for _ in range(rng.choice((1, 1, 2, 8))):
+            at = rng.randrange(len(data))
+            put = rng.choice(
+                (b"{", b"}", b"[", b"]", b",", b'"', b"\\", b"\n", b"null", b"NaN", b"1e999", b":", b"\xff", b"\0")
+            )
+            data[at : at + rng.choice((0, 0, 1, 1, 20))] = rng.choice((b"", put, put))
+        try:
+            outcomes.append(read(bytes(data)))
+        except UserError as error:
+            outcomes.append(str(error))
+    sentences = [one for one in outcomes if isinstance(one, str)]
+    assert 500 < len(sentences) < 1400
+    assert all(one.startswith("standard input: ") and "\n" not in one and len(one) < 400 for one in sentences)
 
 
 def test_what_is_not_utf8_is_named_with_its_line():

@@ -30,11 +30,6 @@ def write_manifest(folder: Path, about: dict) -> dict:
     return manifest
 
 
-def is_export(folder: Path) -> bool:
-    """Whether a folder looks like one that ``sleepcon export`` wrote."""
-    return (folder / MANIFEST).is_file()
-
-
 def read_manifest(folder: Path) -> dict:
     """The manifest of an exported folder; raises ``UserError`` when there is none, or none of ours."""
     path = folder / MANIFEST
@@ -43,7 +38,7 @@ def read_manifest(folder: Path) -> dict:
         files, version = found["files"], found["format"]
         sound = isinstance(version, int) and isinstance(files, dict) and all(map(is_inside, files))
     except FileNotFoundError:
-        raise UserError(f"{folder} has no {MANIFEST}: give a folder that sleepcon export wrote.") from None
+        raise UserError(f"{folder} has no {MANIFEST}: give a folder that sleepcon export wrote, or one file.") from None
     except (OSError, ValueError, KeyError, TypeError):
         sound = False
     if not sound:
