@@ -16,28 +16,23 @@ LONG = 512
 
 
 @contextmanager
-def training(base: Base, longest: int) -> Iterator[None]:
-    """The base as it trains on rows of at most ``longest`` tokens; evaluating again, and all choices undone, at the end."""
-    model: torch.nn.Module = base.model
+def quick(base: Base, longest: int) -> Iterator[None]:
+    """The base with a night's adapter, computing as it does in training on rows of at most ``longest`` tokens."""
     half = base.model.dtype == torch.bfloat16
     with ExitStack() as stack:
         stack.enter_context(one_mask_for_each_input(base))
         stack.enter_context(quick_products(base.model.device))
         # The adapter's float32 numbers are rounded for each product, instead of every activation being widened to float32.
-        stack.enter_context(torch.autocast(base.model.device.type, torch.bfloat16, enabled=half))
-        stack.enter_context(disable_input_dtype_casting(model, half))
-        if half and base.model.device.type == "cpu" and longest <= LONG:
+        stack.enter_context(torch.autocast(base.model.device.type, torch.bfloat16, enabled=half, cache_enabled=False))
+        stack.enter_context(disable_input_dtype_casting(base.model, half))
+        if base.model.device.type == "cpu" and longest <= LONG:
             stack.enter_context(plain_attention(base))
-        model.train()
-        try:
-            yield
-        finally:
-            model.eval()
+        yield
 
 
 @contextmanager
 def plain_attention(base: Base) -> Iterator[None]:
-    """Attention by two products and a softmax: torch's fused one is slow in bfloat16 on processors, backwards above all."""
+    """Attention by two products and a softmax: on processors torch's fused one is several times as slow on short rows."""
     before = base.model.config._attn_implementation
     base.model.set_attn_implementation("eager")
     try:

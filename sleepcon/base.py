@@ -94,7 +94,9 @@ def head_logits(base: Base, hidden: torch.Tensor) -> torch.Tensor:
     ``loading.py`` compares the outcome with the model's own.
     """
     settings = base.model.config.get_text_config()
-    found = base.model.get_output_embeddings()(hidden).float() * getattr(settings, "logit_scale", 1.0)
-    found = found / getattr(settings, "logits_scaling", 1.0)
+    found = base.model.get_output_embeddings()(hidden).float()
+    times, over = getattr(settings, "logit_scale", 1.0), getattr(settings, "logits_scaling", 1.0)
+    if times != over:  # else a product by 1 would read and write all of them again
+        found = found * (times / over)
     bound = getattr(settings, "final_logit_softcapping", None)
     return bound * torch.tanh(found / bound) if bound else found

@@ -206,12 +206,13 @@ def train(
     owners = [index for index, lesson in enumerate(taught) if lesson.of is not None]
     optimizer = optimizer_for(base, training)
     steps = steps or order_of_steps(len(owners), len(taught) - len(owners), len(rehearsed), training, seed)
-    before = states_before(base, other_rows)
     curve: list[float] = []
     by_owner: dict[int, list[tuple[int, float]]] = {index: [] for index in owners}
     first_norm: dict[int, float] = {}
     torch.manual_seed(seed)
-    with arithmetic.training(base, max(len(ids) for ids, _ in rows + other_rows)):
+    with arithmetic.quick(base, max(len(ids) for ids, _ in rows + other_rows)):
+        before = states_before(base, other_rows)
+        base.model.train()
         for number, (own, others) in enumerate(steps):
             if should_stop():
                 raise Stopped()
@@ -235,6 +236,7 @@ def train(
             message = f"Step {number + 1} of {len(steps)}: loss {curve[-1]:.3f}."
             seconds = time.perf_counter() - began
             on_event(Event("train", message, seconds, number + 1, len(steps), curve[-1], losses[: len(own)], norm))
+    base.model.eval()
     total = sum(first_norm.values())
     shares = [first_norm.get(index, 0.0) / total if total else 0.0 for index in owners]
     return Trained(curve, list(by_owner.values()), shares, time.perf_counter() - began)
