@@ -3,7 +3,7 @@
 import streamlit as st
 
 from sleepcon import documented
-from sleepcon.ui import charts_runs, components, ledger_files, night_box, night_detail, palette, runs, shell, state
+from sleepcon.ui import charts_runs, components, control_box, ledger_files, night_box, night_detail, palette, runs, shell, state
 
 CHOSEN = state.choice("documented", ("1", "2", "3"))
 RUN = state.Field("run", lambda: runs.NEWEST, runs.read_name)
@@ -72,6 +72,7 @@ def one_night() -> None:
         delta_color="inverse",
     )
     st.markdown(f"{icon} The night was **{word}**. {' '.join(run.cycle.reasons)}")
+    control_box.told(run.cycle)
     run.label()
     st.subheader("The loss")
     night_detail.losses(run)

@@ -7,9 +7,11 @@ import shutil
 
 import pytest
 import visits
+from conftest import BIX, ORLO
 from visits import BRAIN, SCRIPT, a_night, button, captions, html, in_url, markdown, metrics, sleep, texts, visit
 
 from sleepcon import documented, jobs, recorded
+from sleepcon.controls import CONTROLS
 from sleepcon.jobs import store
 from sleepcon.ui import charts_runs, components, ledger_files, token_change
 
@@ -187,3 +189,69 @@ def test_a_brain_that_is_deleted_under_the_page_is_a_fresh_one(home):
 
 def test_the_page_brings_no_torch(home):
     assert visits.heavy_modules("cycles") == "[]"
+
+
+def checkbox(test):
+    return next(element for element in test.checkbox if element.label == "Sham sleep (learning rate 0)")
+
+
+def control_of_the_job():
+    return store.latest(BRAIN, "sleep").arguments.get("control")
+
+
+def test_a_night_is_plain_unless_the_placebo_is_ticked():
+    test = visit("cycles")
+    assert not checkbox(test).value
+    button(test, "Sleep").click().run()
+    assert control_of_the_job() is None
+
+
+def test_the_placebos_tick_and_the_choice_of_controls_are_one():
+    test = visit("cycles")
+    checkbox(test).check().run()
+    chosen = next(box for box in test.selectbox if box.label == "Control of the next night")
+    assert (chosen.value, in_url(test, "control")) == ("sham", "sham")
+    assert list(chosen.options)[:2] == ["A night as it is", "Sham sleep"]
+    assert len(chosen.options) == len(CONTROLS) + 1
+    assert CONTROLS["sham"].sentence in markdown(test)
+    chosen.select("random").run()
+    assert not checkbox(test).value
+    assert f"**Random choice**. {CONTROLS['random'].sentence}" in captions(test)
+    checkbox(test).check().run()
+    button(test, "Sleep").click().run()
+    assert control_of_the_job() == "sham"
+    assert checkbox(test).disabled
+
+
+@pytest.mark.parametrize(("given", "kept"), [("random", "random"), ("<b>", "none"), ("", "none")])
+def test_a_link_may_name_a_control_that_there_is(given, kept):
+    assert in_url(visit("cycles", control=given), "control") == kept
+
+
+def test_the_demo_has_nights_as_they_are():
+    button(visit("demo", control="sham"), "Sleep").click().run()
+    assert control_of_the_job() is None
+
+
+def test_the_control_of_a_night_is_in_its_row_its_title_and_its_files(home):
+    sleep(home, a_night(control="sham", learning_rate=0.0), second())
+    test = visit("cycles", run="1")
+    ledger = next(frame.value for frame in test.dataframe if "came back" in frame.value)
+    assert list(ledger["control"]) == ["none", "Sham sleep"]
+    assert "Night 1, kept, control: sham sleep" in [element.value for element in test.subheader]
+    assert CONTROLS["sham"].sentence in captions(test)
+    assert "20 passes, control: sham sleep" in captions(test)
+    table = next(frame.value for frame in test.dataframe if "what" in frame.value).set_index("what")
+    assert list(table.loc["control"]) == ["Sham sleep", "none"]
+    rows = csv.DictReader(io.StringIO(ledger_files.as_csv([a_night(control="sham")])))
+    assert {row["control"] for row in rows} == {"sham"}
+
+
+def test_the_worker_gives_a_sham_night_to_the_brain(brain, open_gates):
+    from sleepcon.jobs import tasks
+
+    one = brain()
+    one.remember([ORLO, BIX])
+    row = tasks.sleep(one, {"threshold": 0.6, "seed": 0, "control": "sham"}, lambda _: None, lambda: False)
+    assert (row["control"], row["learning_rate"]) == ("sham", 0.0)
+    assert all(reply["before"] == reply["after"] for reply in row["replies"])

@@ -48,7 +48,7 @@ def sleep(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldS
     weights = Weights(**arguments.get("weights", {}))
     cycle = brain.sleep(
         arguments["threshold"], arguments["seed"], weights=weights, measured=arguments.get("measured", False),
-        on_event=on_event, should_stop=should_stop,
+        control=arguments.get("control", ""), on_event=on_event, should_stop=should_stop,
     )  # fmt: skip
     return cycle.as_dict()
 

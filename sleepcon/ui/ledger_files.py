@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from sleepcon.ledger import Cycle
 
 FIGURES = (
-    "cycle", "started", "kept", "model", "seed", "recipe", "threshold", "learning_rate", "epochs", "considered", "consolidated",
-    "average_salience", "loss_before", "loss_after", "training_seconds", "seconds", "base_sha256_before", "base_sha256_after",
-    "adapter_sha256",
+    "cycle", "started", "kept", "model", "seed", "recipe", "control", "threshold", "learning_rate", "epochs", "considered",
+    "consolidated", "average_salience", "loss_before", "loss_after", "training_seconds", "seconds", "base_sha256_before",
+    "base_sha256_after", "adapter_sha256",
 )  # fmt: skip
 REPLY = ("prompt", "context", "taught", "before", "after", "learned", "salience", "share")
 

@@ -1,7 +1,7 @@
 """The night that a page runs: its controls, its progress and what came of it. For every page that can sleep.
 
     box = night_box.look()          # the last night's job first, then the brain: what has ended is in what is read
-    night_box.controls(box)         # a sentence, Sleep, Cancel, New seed, Start over, the seed
+    night_box.controls(box)         # a sentence, Sleep, Cancel, New seed, Start over, the seed, sham sleep and other controls
     night_box.progress(box)         # the live night, or why the last one did not come to its end; nothing else
     night_box.outcome(box)          # the brain's last finished night, whole (replies, check, loss, hashes)
 
@@ -19,7 +19,7 @@ from sleepcon import jobs
 from sleepcon.jobs import Job
 from sleepcon.ledger import Cycle
 from sleepcon.recorded import recording
-from sleepcon.ui import brains, charts, components, filtering, nights, state
+from sleepcon.ui import brains, charts, components, control_box, filtering, nights, state
 from sleepcon.ui.brains import View
 
 SEED_HELP = "The seed decides every random choice of the night."
@@ -61,9 +61,10 @@ def look() -> Box:
     return Box(brains.look(name), asleep)
 
 
-def go_to_sleep() -> None:
-    """Start a night on what passes the filter, or find the one that is under way."""
-    jobs.submit("sleep", state.get(state.BRAIN_NAME), filtering.current().arguments(state.get(state.SEED)))
+def go_to_sleep(control: str = state.NO_CONTROL) -> None:
+    """Start a night on what passes the filter, or find the one that is under way. ``control``: see ``state.CONTROL``."""
+    arguments = filtering.current().arguments(state.get(state.SEED)) | control_box.arguments(control)
+    jobs.submit("sleep", state.get(state.BRAIN_NAME), arguments)
 
 
 def controls(box: Box) -> None:
@@ -73,12 +74,14 @@ def controls(box: Box) -> None:
     st.markdown(sentence(box, chosen, len(waiting)))
     off = box.resting or not waiting
     with st.container(horizontal=True):
-        st.button("Sleep", on_click=go_to_sleep, type="primary", icon=":material/bedtime:", disabled=off)
+        given = (state.get(state.CONTROL),)
+        st.button("Sleep", on_click=go_to_sleep, args=given, type="primary", icon=":material/bedtime:", disabled=off)
         if box.resting and box.asleep:
             st.button("Cancel", on_click=jobs.cancel, args=(box.asleep.id,), icon=":material/stop_circle:")
         st.button("New seed", on_click=state.new_seed, icon=":material/casino:", disabled=box.resting, help=SEED_HELP)
         st.button("Start over", on_click=state.start_over, icon=":material/restart_alt:", disabled=box.resting, help=OVER_HELP)
     st.caption(f"Seed {state.get(state.SEED)}. The same seed gives the same night.")
+    control_box.draw(box.resting)
 
 
 def sentence(box: Box, chosen: filtering.Filter, waiting: int) -> str:

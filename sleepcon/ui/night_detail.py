@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from sleepcon.ui import charts_runs, components, runs, state, token_change
+from sleepcon.ui import charts_runs, components, control_box, runs, state, token_change
 from sleepcon.ui.runs import Run
 
 AGAINST = state.Field("against", lambda: runs.RECORDED, runs.read_name)
@@ -15,7 +15,8 @@ def ledger(chosen: list[Run]) -> None:
     """A row for each night."""
     rows = [
         {
-            "night": run.title, "experiences": f"{run.cycle.consolidated} of {run.cycle.considered}",
+            "night": run.title, "control": control_box.title(run.cycle.control) if run.cycle.control else "none",
+            "experiences": f"{run.cycle.consolidated} of {run.cycle.considered}",
             "loss before": run.cycle.loss_before, "loss after": run.cycle.loss_after,
             "came back": sum(reply["learned"] for reply in run.cycle.replies), "salience": run.cycle.average_salience,
             "seed": run.cycle.seed, "learning rate": run.cycle.learning_rate, "epochs": run.cycle.epochs,
@@ -122,6 +123,7 @@ def compare(found: dict[str, Run], name: str) -> None:
             ("seed", lambda one: str(one.cycle.seed)),
             ("learning rate", lambda one: f"{one.cycle.learning_rate:g}"),
             ("epochs", lambda one: str(one.cycle.epochs)),
+            ("control", lambda one: control_box.title(one.cycle.control) if one.cycle.control else "none"),
             (
                 "the same adapter, bit for bit",
                 lambda one: "yes" if one.cycle.adapter_sha256 == run.cycle.adapter_sha256 else "no",

@@ -7,7 +7,7 @@ import streamlit as st
 from sleepcon import jobs
 from sleepcon.jobs import Job
 from sleepcon.ledger import Cycle
-from sleepcon.ui import charts, components, palette
+from sleepcon.ui import charts, components, control_box, palette
 from sleepcon.ui.brains import View
 
 STAGES = (("select", "Select"), ("dream", "Dream"), ("train", "Train"), ("wake", "Wake up"))
@@ -102,8 +102,10 @@ def verdict(cycle: Cycle) -> None:
         st.success(f"Night {cycle.cycle} was **{word}**.", icon=icon)
     else:
         st.warning(f"Night {cycle.cycle} was **{word}**: the brain is as it was before. {reasons}", icon=icon)
+    control_box.told(cycle)
 
 
 def what_of(cycle: Cycle) -> str:
-    """Night, seed and dose, as a label says them."""
-    return f"night {cycle.cycle}, seed {cycle.seed}, learning rate {cycle.learning_rate:g}, {cycle.epochs} passes"
+    """Night, seed, dose and control, as a label says them."""
+    dose = f"learning rate {cycle.learning_rate:g}, {cycle.epochs} passes"
+    return f"night {cycle.cycle}, seed {cycle.seed}, {dose}{control_box.mark(cycle)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sleepcon.ledger import Cycle
 from sleepcon.recorded import Recording, recording
-from sleepcon.ui import components, nights
+from sleepcon.ui import components, control_box, nights
 from sleepcon.ui.brains import View
 
 NEWEST, RECORDED = "newest", "recorded"
@@ -41,7 +41,8 @@ def of(view: View) -> dict[str, Run]:
 
 def own(cycle: Cycle, view: View) -> Run:
     """A night of the visitor's."""
-    return Run(f"Night {cycle.cycle}, {'kept' if cycle.kept else 'rolled back'}", cycle, view.label)
+    title = f"Night {cycle.cycle}, {'kept' if cycle.kept else 'rolled back'}{control_box.mark(cycle)}"
+    return Run(title, cycle, view.label)
 
 
 def read_name(text: str) -> str:

@@ -13,6 +13,9 @@ from typing import Any
 
 import streamlit as st
 
+from sleepcon.controls import CONTROLS
+
+NO_CONTROL = "none"
 BRAIN = re.compile(r"visitor-[0-9a-f]{24}")
 """Names of visitors' brains. A URL can name no other: brains of the command line have names that can be guessed."""
 LARGEST_SEED = 2**31 - 1
@@ -98,9 +101,11 @@ BRAIN_NAME = Field("brain", new_brain, read_brain)
 SOURCE = choice("salience", ("documented", "measured"))
 """Which salience decides about the document's exchanges; what has no documented one goes by the measured one anyway."""
 WEIGHTS = Field("weights", lambda: (1.0,) * 5, read_weights, write_weights)
+CONTROL = choice("control", (NO_CONTROL, *CONTROLS))
+"""What the next night is; see ``controls.py``."""
 PRESENT = whole("present", 0, 0, 1)
 """Whether the live demo shows nothing but itself: a field of that page, and the frame around it."""
-FIELDS = (THRESHOLD, SEED, BRAIN_NAME, SOURCE, WEIGHTS)
+FIELDS = (THRESHOLD, SEED, BRAIN_NAME, SOURCE, WEIGHTS, CONTROL)
 
 
 def load(*own: Field) -> None:
