@@ -110,11 +110,10 @@ def divergence(before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
     return F.kl_div(F.log_softmax(now, -1), before, reduction="none", log_target=True).sum(-1)
 
 
-def divergence_of_states(base: Base, before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
-    """:func:`divergence` of what the head makes of two sets of states, each of shape (places, hidden)."""
-    with torch.no_grad():
-        expected = F.log_softmax(head_logits(base, before), -1)
-    return divergence(expected, head_logits(base, now))
+def drift(before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
+    """How far states moved at each place, as a share of what they were: |now - before|^2 / |before|^2, shape (places,)."""
+    before, now = before.float(), now.float()
+    return (now - before).square().sum(-1) / before.square().sum(-1)
 
 
 def row_losses(base: Base, batch: Batch) -> torch.Tensor:
@@ -137,10 +136,7 @@ def lesson_losses(base: Base, lessons: Sequence[Lesson], whole: bool = False) ->
 
 @torch.no_grad()
 def states_before(base: Base, rows: Sequence[Row]) -> list[torch.Tensor]:
-    """For each row the decoder's last states at its places as they are now, shape (places, hidden).
-
-    The head turns them into the distributions again: they take a hundredth of the memory of what it makes of them.
-    """
+    """For each row the decoder's last states at its places as they are now, shape (places, hidden)."""
     found = [torch.empty(0)] * len(rows)
     for indices, batch in batches(base, rows):
         states, owners = place_states(base, batch)

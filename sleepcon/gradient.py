@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 import torch
 
 from sleepcon.adapter import NIGHT, lora_layers
-from sleepcon.batch import Row, batches, cross_entropy, divergence_of_states, mean_by_row, parts, place_states
+from sleepcon.batch import Row, batches, cross_entropy, drift, mean_by_row, parts, place_states
 from sleepcon.model import Base
 
 
@@ -15,8 +15,8 @@ def add_gradient(
 ) -> tuple[list[float], list[float]]:
     """Add the gradient of sum(scale x loss) over the places of all rows to that of the night's adapter.
 
-    The loss of a place is its cross-entropy, or in the last ``len(before)`` rows its divergence from those states; a row's
-    places share its scale. Returns the mean loss of each row's places in nats and, if ``measured``, the norm of each row's own
+    The loss of a place is its cross-entropy, or in the last ``len(before)`` rows its drift from those states; a row's
+    places share its scale. Returns the mean loss of each row's places (nats for cross-entropy) and, if ``measured``, the norm of each row's own
     gradient, else zeros.
     """
     taught = len(rows) - len(before)
@@ -34,7 +34,7 @@ def add_gradient(
                 if part.start < first:
                     loss = cross_entropy(base, leaf, batch.wanted[part])
                 else:
-                    loss = divergence_of_states(base, old[part.start - first : part.stop - first], leaf)
+                    loss = drift(old[part.start - first : part.stop - first], leaf)
                 found.append(loss.detach())
                 slopes += torch.autograd.grad((loss * scale[part]).sum(), leaf)
             states.backward(torch.cat(slopes))

@@ -39,7 +39,7 @@ FINAL_RATE = 0.1
 """Share of the learning rate that is left at the last step of the cosine."""
 
 
-BATCH, DREAMT, REHEARSED = 16, 10, 24
+BATCH, DREAMT, REHEARSED = 16, 10, 16
 """Rows of a step at most: of the day, of its dreamt rewordings, and of what is rehearsed."""
 B_RATIO = 4.0
 """How much faster B learns than A."""
@@ -197,12 +197,12 @@ def train(
     regulariser, see ``regularise.py``). ``steps``: the rows of each step, in the form of :func:`order_of_steps`, which
     draws them when none are given.
 
-    Default loss of a step: sum(w l) / sum(w) over its taught rows, plus ``rehearsal_weight`` times the mean divergence
-    KL(before || now) at the reply tokens of its rehearsed rows. Document: w l of one row.
+    Default loss of a step: sum(w l) / sum(w) over its taught rows, plus ``rehearsal_weight`` times the mean drift of
+    the brain's last states over all tokens of its rehearsed rows (question and reply). Document: w l of one row.
     """
     began = time.perf_counter()
     whole = training.recipe == "document"
-    rows, other_rows = rows_of(base, taught, whole), rows_of(base, rehearsed, False)
+    rows, other_rows = rows_of(base, taught, whole), rows_of(base, rehearsed, True)
     owners = [index for index, lesson in enumerate(taught) if lesson.of is not None]
     optimizer = optimizer_for(base, training)
     steps = steps or order_of_steps(len(owners), len(taught) - len(owners), len(rehearsed), training, seed)

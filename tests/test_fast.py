@@ -86,7 +86,12 @@ def reference(base, folder, taught, rehearsed, training, seed, downs):
         found, wanted = logprobs(lesson)
         return -found[range(len(wanted)), wanted].mean()
 
-    before = [logprobs(lesson)[0] for lesson in rehearsed]
+    def states(lesson):
+        """What the decoder says last, at all tokens but the last one."""
+        prompt, reply = prompt_ids(base, chat(lesson.prompt, lesson.context)), reply_ids(base, lesson.reply)
+        return model.model(torch.tensor([prompt + reply])).last_hidden_state[0, :-1]
+
+    before = [states(lesson) for lesson in rehearsed]
     own = sum(lesson.of is not None for lesson in taught)
     steps = order_of_steps(own, len(taught) - own, len(rehearsed), training, seed)
     curve = []
@@ -97,8 +102,8 @@ def reference(base, folder, taught, rehearsed, training, seed, downs):
             mean = (losses * parts).sum() / parts.sum()
             loss = losses[0] * parts[0] if whole else mean
             if others:
-                pairs_of_places = [(before[row], logprobs(rehearsed[row])[0]) for row in others]
-                apart = [(old.exp() * (old - new)).sum(-1) for old, new in pairs_of_places]
+                pairs_of_states = [(before[row], states(rehearsed[row])) for row in others]
+                apart = [((new - old) ** 2).sum(-1) / (old**2).sum(-1) for old, new in pairs_of_states]
                 loss = loss + training.rehearsal_weight * torch.cat(apart).mean()
             rate = rate_at(number, len(steps), training)
             rates = [rate * (1.0 if whole or n % 2 == 0 else 4.0) for n in range(len(weights))]
@@ -168,8 +173,8 @@ def test_batches_and_parts_of_any_size_give_the_same_gradient(tiny_base, monkeyp
             ids = torch.tensor([row[0]])
             start = len(row[0]) - batch.places(row) - 1
             now = tiny_base.model(ids).logits[0, start:-1].log_softmax(-1)
-            old = tiny_base.model.get_output_embeddings()(before[n - 4]).log_softmax(-1) if n >= 4 else None
-            losses = -now[range(len(now)), ids[0, start + 1 :]] if old is None else (old.exp() * (old - now)).sum(-1)
+            states, old = tiny_base.model.get_decoder()(ids).last_hidden_state[0, start:-1], before[n - 4] if n >= 4 else None
+            losses = -now[range(len(now)), ids[0, start + 1 :]] if old is None else ((states - old) ** 2).sum(-1) / (old**2).sum(-1)
             own = torch.autograd.grad(scales[n] * losses.sum(), learning)
             wanted = [total + one for total, one in zip(wanted, own, strict=True)]
             squares.append(sum(float(one.square().sum()) for one in own))

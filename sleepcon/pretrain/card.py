@@ -20,9 +20,9 @@ CHAT_TEMPLATE = (
 )
 # What the default recipe uses on this base; benchmarks/nights.py measures what it teaches and what it spares.
 SETTINGS = {
-    "dose": {"learning_rate": 1e-2, "epochs": 100},
+    "dose": {"learning_rate": 2e-2, "epochs": 50},
     "dream": {"rewordings": 8, "near": 6, "far": 400},
-    "rehearsal_weight": 12.0,
+    "rehearsal_weight": 20.0,
 }
 
 

@@ -68,6 +68,8 @@ ALL = Mix((36, 34, 18, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10, 0), core=False)
 DEFAULTS = Mix((46, 33, 14, 1, 1, 5), (22, 17, 10, 14, 5, 4, 4, 2, 12, 10), core=False)
 # And the knowledge once more, which the stage before wore off.
 KNOWLEDGE = Mix((54, 27, 12, 1, 1, 5), (40, 13, 8, 15, 4, 2, 4, 1, 9, 4), core=False)
+# While it practises nights: everything, and the sums more often.
+BALANCED = Mix((44, 34, 12, 2, 2, 6), (36, 10, 6, 12, 5, 3, 3, 1, 14, 6), core=False)
 CORE_ROWS = 20
 MORE_CORE_ROWS = {"know.capital": 70, "know.opposite": 60, "know.colour": 40}
 

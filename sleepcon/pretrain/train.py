@@ -19,11 +19,19 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from sleepcon.paths import ASSETS
+from sleepcon.pretrain import practice
+from sleepcon.pretrain.conversations import Mix
+from sleepcon.pretrain.practice import Day
+
 PROMPT_WEIGHT = 0.2
 BATCH_TOKENS = 8192
 MAX_LENGTH = 512
 CHECKPOINT_STEPS = 100
 WARM_STEPS = 100
+PRACTICE_RATE = 0.25
+PRACTICE_SMOOTHING = 0.02
+"""Label smoothing while nights are practised: a base that is less sure of itself is less at a loss with strange sentences."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,11 @@ class Corpus:
         return cls(np.load(folder / "ids.npy"), np.load(folder / "taught.npy"), np.concatenate([[0], np.cumsum(lengths)]))
 
 
-def batches(corpus: Corpus, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """One pass over the corpus: ``(ids, weights)`` of shape (batch, length), conversations of like length together."""
+def batches(corpus: Corpus, seed: int, tokens: int = BATCH_TOKENS) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """One pass over the corpus: ``(ids, weights)`` of shape (batch, length), conversations of like length together.
+
+    A batch has ``tokens`` places at most, padding with it.
+    """
     rng = np.random.default_rng(seed)
     lengths = np.minimum(np.diff(corpus.starts), MAX_LENGTH)
     order = rng.permutation(len(lengths))
@@ -79,7 +90,7 @@ def batches(corpus: Corpus, seed: int) -> Iterator[tuple[torch.Tensor, torch.Ten
         current: list[int] = []
         for item in window:
             width = -(-int(lengths[item]) // 16) * 16
-            if current and width * (len(current) + 1) > BATCH_TOKENS:
+            if current and width * (len(current) + 1) > tokens:
                 groups.append(current)
                 current = []
             current.append(int(item))
@@ -100,13 +111,15 @@ def padded(corpus: Corpus, items: list[int], lengths: np.ndarray) -> tuple[torch
     return torch.from_numpy(ids), torch.from_numpy(weights)
 
 
-def loss_of(model: Qwen2ForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Weighted mean cross-entropy of the next token, in nats."""
+def loss_of(model: Qwen2ForCausalLM, ids: torch.Tensor, weights: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """Weighted mean cross-entropy of the next token, in nats; ``smoothing`` of the target is spread over the vocabulary."""
     with torch.autocast(ids.device.type, torch.bfloat16):
         hidden = model.model(input_ids=ids).last_hidden_state
         logits = model.lm_head(hidden)
     # The last place predicts nothing: its weight is 0, and the length stays a multiple of 16.
-    losses = F.cross_entropy(logits.flatten(0, 1).float(), ids.roll(-1, 1).flatten(), reduction="none")
+    losses = F.cross_entropy(
+        logits.flatten(0, 1).float(), ids.roll(-1, 1).flatten(), reduction="none", label_smoothing=smoothing
+    )
     flat = torch.cat([weights[:, 1:], torch.zeros_like(weights[:, :1])], 1).flatten()
     return (losses * flat).sum() / flat.sum()
 
@@ -126,12 +139,15 @@ class Stage:
     """A stretch of training: ``steps`` batches of the corpus in ``folder``; the rate falls to 0 over its last ``decay``.
 
     ``noise``: largest norm of the change that is laid on q_proj and v_proj at each step, as a share of theirs; see ``shaken``.
+    ``practice``: the mix that nights are practised on at each step beside half a batch of the corpus; see ``practice.py``. The
+    rate is then ``PRACTICE_RATE`` of the full one.
     """
 
     folder: Path
     steps: int
     decay: int = 0
     noise: float = 0.0
+    practice: Mix | None = None
 
 
 def schedule(step: int, stages: Sequence[Stage]) -> float:
@@ -141,7 +157,7 @@ def schedule(step: int, stages: Sequence[Stage]) -> float:
         if step < stage.steps:
             up = (step + 1) / WARM_STEPS if rested else 1.0
             down = (stage.steps - step) / stage.decay if stage.decay else 1.0
-            return min(1.0, up, down)
+            return min(1.0, up, down) * (PRACTICE_RATE if stage.practice else 1.0)
         step -= stage.steps
         rested = stage.decay > 0
     return 0.0
@@ -216,7 +232,8 @@ def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tu
             step += stage.steps
             continue
         corpus = Corpus.load(stage.folder)
-        for ids, weights in islice(batches(corpus, seed), stage.steps):
+        size = BATCH_TOKENS // 2 if stage.practice else BATCH_TOKENS
+        for ids, weights in islice(batches(corpus, seed, size), stage.steps):
             if step >= first:
                 yield step, stage, ids, weights
             step += 1
@@ -232,13 +249,22 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
     rates = [tool.param_groups[0]["lr"] for tool in tools]
     first = load_checkpoint(work, model, tools)
     steps = sum(stage.steps for stage in stages)
-    compiled = torch.compile(loss_of, dynamic=True) if shutil.which("g++") else loss_of
+    compiled, inner = ((torch.compile(loss_of, dynamic=True) if shutil.which("g++") else loss_of) for _ in range(2))
+    days: Iterator[Day] = iter(())
     begun, seen, smooth = time.time(), 0, 0.0
     for step, stage, ids, weights in stage_batches(stages, seed, first):
         for tool, rate in zip(tools, rates, strict=True):
             tool.param_groups[0]["lr"] = rate * schedule(step, stages)
+        if stage.practice:
+            day = next(days, None)
+            if day is None:
+                days = practice.days(seed, step, steps - step, ASSETS, stage.practice, work / "tokenizer.json")
+                day = next(days)
+            with practice.slept(model, day, inner, step):
+                compiled(model, *practice.morning(day, device)).backward()
         with shaken(model, stage.noise, step):
-            loss = compiled(model, ids.to(device), weights.to(device))
+            smoothing = PRACTICE_SMOOTHING if stage.practice else 0.0
+            loss = compiled(model, ids.to(device), weights.to(device), smoothing)
             loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for tool in tools:

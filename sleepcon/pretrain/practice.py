@@ -1,0 +1,215 @@
+"""Practising nights: a base that has slept many times before it ships.
+
+Each step of this stage is a short night on an invented day: a fresh adapter on q_proj and v_proj learns five exchanges beside
+ordinary ones, as ``sleep.py`` does it. Then the *base* is trained while that adapter is laid on it: questions it was taught, in
+words it was not taught; questions that look alike; ordinary ones. The adapter is thrown away. What stays is a base on which a
+change of these weights carries over to other wordings and leaves the rest alone.
+
+First-order meta-learning (Finn, Abbeel and Levine 2017; Nichol, Achiam and Schulman 2018), for learning without forgetting as
+in Javed and White 2019, "Meta-learning representations for continual learning".
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import Qwen2ForCausalLM
+
+from sleepcon.pretrain.conversations import (
+    Known,
+    Material,
+    Mix,
+    Turns,
+    alike,
+    ask_again,
+    first_time,
+    neighbour,
+    plain_exchange,
+    reply_for,
+)
+from sleepcon.pretrain.corpus import load_material, pieces
+from sleepcon.pretrain.heldout import HeldOut, taught_replies
+from sleepcon.pretrain.topics import bind
+
+Row = tuple[list[int], list[float]]
+"""Token ids of one exchange, and 1.0 where a token is part of the reply (else 0.0)."""
+
+RANK, SCALE = 4, 2.0
+"""Of the short night's adapter: W + SCALE x B A, as ``adapter.LoraSettings`` has it."""
+KINDS = ("user", "persona", "world", "rule", "correction")
+EXPERIENCES = 5
+DREAMT, UNSEEN, NEAR = 3, 3, 2
+"""Per experience: other wordings that are trained on, that are only asked for, and look-alike questions of each kind."""
+FAR = 60
+"""Ordinary exchanges that the short night rehearses, and as many that are only asked for."""
+STEPS = (6, 14)
+"""Fewest and most steps of a short night."""
+STEP_DREAMT, STEP_REHEARSED = 6, 9
+REHEARSAL_WEIGHT = 2.0
+B_RATIO = 4.0
+LONGEST = 80
+"""Exchanges of more tokens are left out."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """An invented day as token rows: what the short night trains on, and what is asked when its adapter is worn."""
+
+    taught: list[Row]
+    dreamt: list[Row]
+    rehearsed: list[Row]
+    unseen: list[Row]
+    near: list[Row]
+    far: list[Row]
+
+
+def five_facts(rng: random.Random, material: Material) -> list[Known]:
+    """Five things to learn, of one kind or of several, no two of which ask for the same."""
+    kinds = rng.choice(KINDS) if rng.random() < 0.5 else ""
+    found: list[Known] = []
+    for _ in range(40):
+        kind = kinds or rng.choice((*KINDS, "open", "user", "persona"))
+        topic = material.topic(kind, rng)
+        if any(alike(topic.id, one.fact.topic.id) for one in found):
+            continue
+        fact = bind(topic, rng, material.lexicon)
+        found.append(Known(fact, reply_for(fact, True, rng, material), set()))
+        if len(found) == EXPERIENCES:
+            break
+    return found
+
+
+def exchanges(rng: random.Random, material: Material) -> dict[str, list[Turns]]:
+    """The exchanges of one day, under the names of ``Day``'s fields."""
+    facts = five_facts(rng, material)
+    taken = {(one.fact.topic.id, one.fact.topic.row) for one in facts}
+    day: dict[str, list[Turns]] = {name: [] for name in ("taught", "dreamt", "rehearsed", "unseen", "near", "far")}
+    for one in facts:
+        day["taught"].append(first_time(one, rng))
+        day["dreamt"] += [ask_again(one, rng, material) for _ in range(DREAMT)]
+        day["unseen"] += [ask_again(one, rng, material) for _ in range(UNSEEN)]
+        day["rehearsed"] += [neighbour(one, rng, material, taken) for _ in range(NEAR)]
+        day["near"] += [neighbour(one, rng, material, taken) for _ in range(NEAR)]
+    asked = {turns[0][1].lower() for turns in (*day["taught"], *day["unseen"], *day["dreamt"])}
+    for name in ("rehearsed", "far"):
+        drawn = (plain_exchange(rng, material) for _ in range(FAR))
+        day[name] += [turns for turns in drawn if turns[0][1].lower() not in asked]
+    return day
+
+
+def encoded(turns: Turns, tokenizer: Tokenizer) -> Row:
+    """One exchange as a row."""
+    ids: list[int] = []
+    taught: list[float] = []
+    for text, is_taught in pieces(turns):
+        part = tokenizer.encode(text).ids
+        ids += part
+        taught += [float(is_taught)] * len(part)
+    return ids, taught
+
+
+_tools: list = []
+
+
+def _begin(assets: Path, mix: Mix, tokenizer: str) -> None:
+    """Load once, in the process that makes days, what they are made from."""
+    _tools[:] = [load_material(assets, mix), HeldOut(taught_replies(assets)), Tokenizer.from_str(tokenizer)]
+
+
+def _day(key: str) -> Day:
+    """The day that ``key`` stands for."""
+    material, held_out, tokenizer = _tools
+    made = exchanges(random.Random(key), material)
+    fields = {}
+    for name, group in made.items():
+        fine = [turns for turns in group if not held_out.broken_by(" \n ".join(text for _, text in turns))]
+        rows = [encoded(turns, tokenizer) for turns in fine]
+        fields[name] = [row for row in rows if len(row[0]) <= LONGEST]
+    return Day(**fields)
+
+
+def days(seed: int, first: int, count: int, assets: Path, mix: Mix, tokenizer: Path) -> Iterator[Day]:
+    """Days ``first`` to ``first + count - 1`` of ``seed``, made in a process of their own."""
+    keys = [f"{seed}/day/{number}" for number in range(first, first + count)]
+    with get_context("spawn").Pool(1, _begin, (assets, mix, tokenizer.read_text(encoding="utf-8"))) as pool:
+        yield from pool.imap(_day, keys, chunksize=4)
+
+
+def batch_of(rows: Sequence[Row], shares: Sequence[float], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """``(ids, weights)`` padded on the right to a multiple of 16; a row's weights sum to its share."""
+    width = -(-max(len(ids) for ids, _ in rows) // 16) * 16
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    weights = torch.zeros(len(rows), width)
+    for number, ((tokens, taught), share) in enumerate(zip(rows, shares, strict=True)):
+        ids[number, : len(tokens)] = torch.tensor(tokens)
+        weights[number, : len(tokens)] = torch.tensor(taught) * (share / sum(taught))
+    return ids.to(device), weights.to(device)
+
+
+def adapted(model: Qwen2ForCausalLM) -> list[torch.nn.Parameter]:
+    """The weights that a night changes."""
+    return [weight for name, weight in model.named_parameters() if name.endswith(("q_proj.weight", "v_proj.weight"))]
+
+
+LossOf = Callable[[Qwen2ForCausalLM, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@contextmanager
+def slept(model: Qwen2ForCausalLM, day: Day, loss_of: LossOf, seed: int) -> Iterator[None]:
+    """The model with what a short night on ``day`` does to its weights laid on; taken off at the end."""
+    weights = adapted(model)
+    generator = torch.Generator().manual_seed(seed)
+    draw = random.Random(seed)
+    down = [torch.empty(RANK, w.shape[1]).uniform_(-1, 1, generator=generator) / math.sqrt(w.shape[1]) for w in weights]
+    up = [torch.zeros(w.shape[0], RANK, device=w.device) for w in weights]
+    down = [one.to(w.device) for one, w in zip(down, weights, strict=True)]
+    steps = draw.randint(*STEPS)
+    rate = 0.01 * 2 ** draw.uniform(-1, 1)
+    tool = torch.optim.AdamW([{"params": down, "ratio": 1.0}, {"params": up, "ratio": B_RATIO}], weight_decay=0.0, foreach=True)
+    own = [weight.detach().clone() for weight in weights]
+    learning = [p for p in model.parameters() if p.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    for weight in weights:
+        weight.requires_grad_(True)
+    for step in range(steps):
+        dreamt = draw.sample(day.dreamt, min(STEP_DREAMT, len(day.dreamt)))
+        others = draw.sample(day.rehearsed, min(STEP_REHEARSED, len(day.rehearsed)))
+        taught = day.taught + dreamt
+        shares = [1 / len(taught)] * len(taught) + [REHEARSAL_WEIGHT / len(others)] * len(others)
+        ids, places = batch_of(taught + others, shares, weights[0].device)
+        loss = loss_of(model, ids, places) * (1 + REHEARSAL_WEIGHT)
+        gradients = torch.autograd.grad(loss, weights)
+        turn = min(1.0, (step + 1) / 3) * (0.1 + 0.45 * (1 + math.cos(math.pi * step / steps)))
+        for group in tool.param_groups:
+            group["lr"] = rate * turn * group["ratio"]
+        for a, b, g in zip(down, up, gradients, strict=True):
+            a.grad, b.grad = SCALE * b.T @ g, SCALE * g @ a.T
+        tool.step()
+        with torch.no_grad():
+            for weight, bare, a, b in zip(weights, own, down, up, strict=True):
+                weight.copy_(bare).addmm_(b, a, alpha=SCALE)
+    for parameter in learning:
+        parameter.requires_grad_(True)
+    yield
+    with torch.no_grad():
+        for weight, bare in zip(weights, own, strict=True):
+            weight.copy_(bare)
+
+
+TAUGHT_SHARE, NEAR_SHARE, FAR_SHARE = 2.0, 0.6, 1.0
+"""What the morning's questions count for: those of the day, those that look alike, ordinary ones."""
+
+
+def morning(day: Day, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is asked of the model that slept, as ``(ids, weights)``."""
+    groups = ((day.taught + day.unseen, TAUGHT_SHARE), (day.near, NEAR_SHARE), (day.far, FAR_SHARE))
+    rows = [row for group, _ in groups for row in group]
+    shares = [share / len(group) for group, share in groups for _ in group]
+    return batch_of(rows, shares, device)
