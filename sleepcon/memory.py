@@ -236,7 +236,9 @@ class Memory:
 
     def count_pending(self) -> int:
         """How many experiences no night has consolidated yet, whatever their salience."""
-        return self._one("SELECT count(*) FROM experiences WHERE cycle IS NULL")[0]
+        # All but the consolidated: SQLite counts a whole table by its pages, what waits one by one.
+        (consolidated,) = self._one("SELECT count(*) FROM experiences WHERE cycle IS NOT NULL")
+        return self.count() - consolidated
 
     def all(self) -> Iterator[Experience]:
         """Every experience in order of arrival, those added meanwhile included."""

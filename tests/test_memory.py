@@ -287,7 +287,7 @@ def test_a_memory_works_in_the_thread_that_made_it(tmp_path):
         (lambda memory: list(memory.pending_with_salience(0.5, measured=True)), "experiences_measured"),
         (lambda memory: list(memory.unscored()), "experiences_pending"),
         (lambda memory: list(memory.consolidated(1)), "experiences_consolidated"),
-        (lambda memory: memory.count_pending(), "experiences_pending"),
+        (lambda memory: memory.count_pending(), "experiences_consolidated"),
         (lambda memory: memory.weigh({"surprise": 1.0}), "experiences_measured"),
     ],
 )
