@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from sleepcon import adapter, night, salience
+from sleepcon import adapter, night, salience, selection
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.ledger import Cycle, Ledger
@@ -168,7 +168,7 @@ class Brain:
         self, threshold: float = DEFAULT_THRESHOLD, weights: Weights | None = None
     ) -> tuple[int, list[tuple[Experience, float]]]:
         """How many experiences wait for a night, and those that pass with their salience; measures what has none yet."""
-        return night.select(self, threshold, weights)
+        return selection.select(self, threshold, weights)
 
     def plan(
         self,
@@ -180,7 +180,7 @@ class Brain:
         seed: int = 0,
     ) -> Plan:
         """Who would sleep at ``threshold`` and how long it would take; measures what has no salience yet, trains nothing."""
-        considered, chosen = night.choose(self, night.Order(threshold, seed, weights=weights, control=control))
+        considered, chosen = selection.choose(self, night.Order(threshold, seed, weights=weights, control=control))
         selected = [experience for experience, _ in chosen]
         tokens = sum(len(reply_ids(self.base, experience.response)) for experience in selected)
         return Plan(

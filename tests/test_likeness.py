@@ -139,13 +139,13 @@ def test_a_night_changes_no_vector(brain, open_gates, embedded):
 
 
 def test_what_waits_is_measured_a_part_at_a_time(brain, monkeypatch):
-    from sleepcon import night
+    from sleepcon import selection
 
     whole, parts = brain("whole"), brain("parts")
     for one in (whole, parts):
         one.remember(SAID[:11])
     whole.waiting(0.0)
-    monkeypatch.setattr(night, "SCORED", 3)
+    monkeypatch.setattr(selection, "SCORED", 3)
     sizes, score = [], parts.score
     monkeypatch.setattr(parts, "score", lambda some: sizes.append(len(some)) or score(some))
     monkeypatch.setattr(parts.memory, "all", lambda: pytest.fail("all of memory was read"))

@@ -13,7 +13,7 @@ from sleepcon.adapter import WEIGHTS_FILE
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.model import weights_sha256
-from sleepcon.night import NothingToConsolidate
+from sleepcon.selection import NothingToConsolidate
 from sleepcon.sleep import Stopped
 
 

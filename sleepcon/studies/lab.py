@@ -10,7 +10,7 @@ from sleepcon.brain import DEFAULT_THRESHOLD, Brain
 from sleepcon.dose_metrics import share_distance
 from sleepcon.ledger import Cycle
 from sleepcon.model import Base
-from sleepcon.night import NothingToConsolidate
+from sleepcon.selection import NothingToConsolidate
 from sleepcon.studies.probing import Heard, Pairs, hear
 from sleepcon.suite import Item
 from sleepcon.wake import Gates
