@@ -1,42 +1,81 @@
-"""The page of open questions as Streamlit's own test harness sees it."""
+"""The page of open questions as Streamlit's own test harness sees it, and what it reads from a study's result."""
+
+import json
+from dataclasses import replace
 
 import pytest
 import visits
-from visits import markdown, visit
+from visits import BRAIN, button, captions, markdown, visit
 
-from sleepcon import jobs
+from sleepcon import jobs, studies
 from sleepcon.documented import QUESTIONS
-from sleepcon.ui import APP
-from sleepcon.ui.questions import PROTOCOLS
+from sleepcon.jobs import store
+from sleepcon.studies import results
+from sleepcon.ui import APP, study_results
+from sleepcon.ui.questions import FURTHER, PROTOCOLS
 from sleepcon.ui.shell import PAGES
+
+NAMES = [one.study for one in (*PROTOCOLS, *FURTHER)]
 
 
 @pytest.fixture(autouse=True)
-def no_worker(own_home, monkeypatch):
+def no_worker(own_home, monkeypatch, tmp_path):
     monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
+    monkeypatch.setattr(studies, "RECORDED", tmp_path / "recorded")
+    studies.load_summary.cache_clear()
+    yield
+    studies.load_summary.cache_clear()
+
+
+def made(name: str, values: dict[str, list[float | None]]) -> dict:
+    """A summary of runs with these main figures, by arm and seed."""
+    study = studies.find(name)
+    figure = next(iter(study.figures))
+    runs = [
+        {"arm": arm, "seed": seed, "figures": {figure: value}, "seconds": 2.0, "model": "embedded", "base_sha256": "ab" * 32,
+         "program": "cd" * 32, "nights": []}
+        for arm, column in values.items() for seed, value in enumerate(column)
+    ]  # fmt: skip
+    return results.summary(replace(study, arms=tuple(study.arm(arm) for arm in values)), runs)
+
+
+def ship(name: str, values: dict[str, list[float | None]]) -> dict:
+    found = made(name, values)
+    studies.RECORDED.mkdir(exist_ok=True)
+    (studies.RECORDED / f"{name}.json").write_text(json.dumps(found))
+    studies.load_summary.cache_clear()
+    return found
+
+
+SHIFTED = {
+    "nights": [0.5, 0.6, 0.7, 0.8, 0.9],
+    "one_long": [1.6, 1.6, 1.8, 1.8, 2.0],  # each by 1.1, 1, 1.1, 1, 1.1 more
+    "unrelated": [0.0, 0.2, 0.2, 0.4, 0.4],  # each less
+    "sham": [0.6, 0.5, 0.8, 0.7, 0.9],  # by .1 up or down
+}
 
 
 def test_the_documents_five_are_there_in_its_words_and_order():
     assert [(one.study, one.question) for one in PROTOCOLS] == list(QUESTIONS)
     test = visit("questions")
-    assert [one.value for one in test.header] == [f"{place}. {text}" for place, (_, text) in enumerate(QUESTIONS, 1)]
+    assert [one.value for one in test.header][:5] == [f"{place}. {text}" for place, (_, text) in enumerate(QUESTIONS, 1)]
 
 
-def test_each_says_what_it_would_take():
+def test_each_says_what_it_stated_in_advance_and_its_limits():
     shown = markdown(visit("questions"))
-    for one in PROTOCOLS:
-        assert one.hypothesis in shown
-        assert one.measured in shown
-        assert one.answer in shown
-        assert len(one.arms) > 1
-        assert all(f"- {arm}" in shown for arm in one.arms)
+    for name in NAMES:
+        study = studies.find(name)
+        assert study.hypothesis in shown
+        assert study.probes in shown
+        assert study.stop_rule in shown
+        assert all(arm.sentence in shown for arm in study.arms)
 
 
 def test_what_has_not_been_run_is_said():
     test = visit("questions")
-    assert not any(one.result for one in PROTOCOLS)
-    assert "None of these experiments has been run yet" in test.info[0].value
-    assert markdown(test).count("not run yet") == 5
+    assert "None of these studies has been run yet" in test.info[0].value
+    assert markdown(test).count("not run yet") == len(NAMES)
+    assert not test.get("plotly_chart")
 
 
 def test_each_leads_to_a_page_that_exists():
@@ -50,5 +89,100 @@ def test_each_leads_to_a_page_that_exists():
     assert links == [one.page for protocol in PROTOCOLS for one in protocol.tries]
 
 
-def test_no_torch():
-    assert visits.heavy_modules("questions") == "[]"
+def test_a_shipped_result_has_its_chart_reading_limits_and_source():
+    found = ship("cycles", SHIFTED)
+    test = visit("questions")
+    assert not test.info
+    assert markdown(test).count("not run yet") == len(NAMES) - 1
+    shown = markdown(test)
+    assert "- **one long**: higher than nights by 1.060 (95% interval +" in shown
+    assert "- **unrelated**: lower than nights by 0.460 (95% interval -" in shown
+    assert "- **sham**: no difference from nights seen beyond its interval of -" in shown
+    assert "1 higher, 1 lower, 1 with no difference seen" in shown
+    assert PROTOCOLS[0].limits in shown
+    assert f"**Measured, recorded** on {found['made']}, base abababababab, seeds 0, 1, 2, 3, 4" in captions(test)
+    (chart,) = test.get("plotly_chart")
+    drawn = json.loads(chart.proto.spec)
+    (trace,) = drawn["data"]
+    low, high = (found["arms"]["one_long"]["cycles"][end] for end in ("low", "high"))
+    at = trace["y"].index("one long")
+    assert trace["x"][at] == pytest.approx(1.76)
+    assert trace["x"][at] - trace["error_x"]["arrayminus"][at] == pytest.approx(low)
+    assert trace["x"][at] + trace["error_x"]["array"][at] == pytest.approx(high)
+    assert trace["y"][0] == "nights (control)"
+    assert "one long 1.760 [" in chart.proto.alt
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        ({"mean": 0.0, "low": 0.0, "high": 0.0, "n": 5}, "the same as sleep at each of 5 seeds"),
+        (
+            {"mean": 0.2, "low": 0.0, "high": 0.4, "n": 5},
+            "no difference from sleep seen beyond its interval of +0.000 to +0.400",
+        ),
+        (
+            {"mean": -0.2, "low": -0.4, "high": -0.1, "n": 5},
+            "lower than sleep by 0.200 (95% interval -0.400 to -0.100, 5 seeds)",
+        ),
+        ({"mean": 0.2, "low": None, "high": None, "n": 1}, "+0.200 against sleep, 1 seed, so without an interval"),
+        ({"mean": None, "low": None, "high": None, "n": 0}, "cannot be compared with sleep"),
+    ],
+)
+def test_the_words_follow_from_the_interval(difference, words):
+    assert words in study_results.compared("no_rehearsal", difference, "sleep")
+
+
+def test_a_figure_that_no_seed_has_and_too_few_seeds_are_said():
+    found = made("cycles", {"nights": [0.5, 0.6], "sham": [None, None]})
+    overall, (sentence,) = study_results.reading(found)
+    assert "Nights, which the others are compared with: 0.550 [" in overall
+    assert "no seed has a figure of both" in sentence
+    assert study_results.caveats(found) == ["2 seeds of the 5 that the study plans: an observation, not an answer."]
+    assert study_results.caveats(found | {"failed": 1})[1].startswith("1 of 4 runs did not come to their end")
+    ship("cycles", {"nights": [0.5, 0.6], "sham": [None, None]})
+    assert len(visit("questions").get("plotly_chart")) == 1
+
+
+def test_the_small_version_is_a_job_of_its_own_and_is_shown_beside_the_shipped_one():
+    ship("timing", {"session": [0.5, 0.6], "end": [0.4, 0.5]})
+    test = visit("questions")
+    assert len([one for one in test.button if one.label == "Run the small version"]) == len(NAMES)
+    place = NAMES.index("timing")
+    [one for one in test.button if one.label == "Run the small version"][place].click().run()
+    job = store.latest(BRAIN, "study")
+    assert (job.arguments, job.active) == ({"name": "timing"}, True)
+    assert len([one for one in test.button if one.label == "Run the small version"]) == len(NAMES) - 1
+    store.start(job.id)
+    store.note(job.id, 0, {"stage": "study", "message": "timing: end, seed 0, 3 s.", "seconds": 3.0, "step": 1, "steps": 2})
+    assert "timing: end, seed 0, 3 s." in visits.settled(test).get("progress")[0].proto.text
+    store.end(job.id, "done", result=made("timing", {"session": [0.75], "end": [0.25]}))
+    visits.settled(test)
+    (chart,) = test.get("plotly_chart")
+    names = {trace["name"]: trace["x"] for trace in json.loads(chart.proto.spec)["data"]}
+    assert names == {"shipped": pytest.approx([0.55, 0.45]), "small, this machine": [0.75, 0.25]}
+    assert "-0.500 against session, 1 seed, so without an interval" in markdown(test)
+    assert "**Measured** on this machine" in captions(test)
+    assert markdown(test).count("not run yet") == len(NAMES) - 1
+
+
+def test_a_small_version_that_failed_says_why_in_its_own_place():
+    visits.finished_job("study", {"name": "dose"}, None, "failed", "The disk is full.")
+    test = visit("questions")
+    assert len(test.warning) == 1
+    assert "The disk is full." in visits.texts(test)
+    assert button(test, "Run the small version")
+
+
+def test_the_worker_runs_the_small_version(monkeypatch):
+    from sleepcon.jobs import tasks
+    from sleepcon.studies import runner
+
+    asked = []
+    monkeypatch.setattr(runner, "small", lambda *given: asked.append(given) or {"arms": {}, "runs": [1], "files": {}})
+    assert tasks.TASKS["study"](None, {"name": "dose"}, print, None) == {"arms": {}}
+    assert asked == [(None, {"name": "dose"}, print, None)]
+
+
+def test_neither_torch_nor_scipy():
+    assert visits.heavy_modules("questions", "scipy", "joblib") == "[]"

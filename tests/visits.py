@@ -123,13 +123,13 @@ def record(name: str, result: dict) -> None:
     recorded.recording.cache_clear()
 
 
-def heavy_modules(page: str) -> str:
-    """Those of torch, transformers and peft that a visit to the page brings into a fresh process."""
+def heavy_modules(page: str, *more: str) -> str:
+    """Those of torch, transformers and peft (and ``more``) that a visit to the page brings into a fresh process."""
     code = (
         "import sys; sys.path[:0] = ['tests', '.']\n"
         "from sleepcon import jobs; jobs.ensure_worker = lambda: None\n"
         f"import visits; visits.visit({page!r})\n"
-        "print(sorted(name for name in ('torch', 'transformers', 'peft') if name in sys.modules))\n"
+        f"print(sorted(name for name in {['torch', 'transformers', 'peft', *more]} if name in sys.modules))\n"
     )
     root = Path(__file__).parent.parent
     return subprocess.run(

@@ -108,9 +108,17 @@ def sessions(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: Shou
     return frozen.study(brain.base, arguments["seeds"], on_event, should_stop)
 
 
+def study(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldStop) -> dict:
+    """The small version of a study, on brains of its own: its summary without the single runs, which lie in the home folder."""
+    from sleepcon.studies import runner  # scipy and joblib: a worker that runs no study does without
+
+    found = runner.small(brain, arguments, on_event, should_stop)
+    return {name: value for name, value in found.items() if name not in ("runs", "files")}
+
+
 TASKS: dict[str, Callable[[Brain, dict, OnEvent, ShouldStop], dict]] = {
     "sleep": sleep, "ask": ask, "remember": remember, "take_in": take_in, "score": score, "without": without,
-    "doses": doses, "sessions": sessions,
+    "doses": doses, "sessions": sessions, "study": study,
     "say": conversation.say, "consistency": consistency.run, "specifications": specifications.run,
 }  # fmt: skip
 """What each kind of job does with a brain and its arguments; the result is JSON types."""

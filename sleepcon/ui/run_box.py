@@ -7,29 +7,31 @@ from sleepcon.jobs import Job
 from sleepcon.ui import components, state
 
 
-def box(kind: str, arguments: dict, label: str, what: str) -> dict | None:
+def box(kind: str, arguments: dict, label: str, what: str, apart: str = "") -> dict | None:
     """Draw it, and return the result of the newest job of ``kind`` that ended well (``None``: none yet).
 
-    ``label``: the button's words. ``what``: a sentence for the time before the job says what it does.
+    ``label``: the button's words. ``what``: a sentence for the time before the job says what it does. ``apart``: a name for
+    this box where a page has several of a kind; then only jobs with exactly these arguments count.
     """
-    name = state.get(state.BRAIN_NAME)
-    last = jobs.latest(name, kind)
+    name, only = state.get(state.BRAIN_NAME), arguments if apart else None
+    key = f"{kind}-{apart}" if apart else kind
+    last = jobs.latest(name, kind, arguments=only)
     if last and last.active:
-        st.button("Cancel", on_click=jobs.cancel, args=(last.id,), icon=":material/stop_circle:", key=f"cancel-{kind}")
+        st.button("Cancel", on_click=jobs.cancel, args=(last.id,), icon=":material/stop_circle:", key=f"cancel-{key}")
         components.follow(last, lambda job: progress(job, what))
     else:
-        given = (kind, name, arguments)
-        st.button(label, on_click=submit_once, args=given, icon=":material/straighten:", key=f"start-{kind}")
+        given = (kind, name, arguments, only)
+        st.button(label, on_click=submit_once, args=given, icon=":material/straighten:", key=f"start-{key}")
         if last and last.state != "done":
             st.warning("The measurement did not come to its end.", icon=":material/info:")
             components.words(last.message)
-    done = jobs.latest(name, kind, state="done")
+    done = jobs.latest(name, kind, state="done", arguments=only)
     return done.result if done else None
 
 
-def submit_once(kind: str, name: str, arguments: dict) -> None:
-    """Put the job in the queue, unless one of its kind is under way: two tabs may press at once."""
-    last = jobs.latest(name, kind)
+def submit_once(kind: str, name: str, arguments: dict, only: dict | None = None) -> None:
+    """Put the job in the queue, unless one of its kind (with arguments ``only``) is under way: two tabs may press at once."""
+    last = jobs.latest(name, kind, arguments=only)
     if last is None or not last.active:
         jobs.submit(kind, name, arguments)
 

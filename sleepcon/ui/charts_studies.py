@@ -1,0 +1,46 @@
+"""The chart of a study: its arms one under the other, each with the mean of the main figure and its 95% interval."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from sleepcon.ui import charts, study_results
+from sleepcon.ui.palette import BLUE, ORANGE
+from sleepcon.ui.study_results import spoken, value
+
+STYLES = ((BLUE, "circle"), (ORANGE, "diamond-open"))
+
+
+def arms(results: list[tuple[str, dict]], key: str) -> None:
+    """Means as dots, intervals as bars, of one or two (name, summary) of the same study; the control arm is named as such."""
+    _, first = results[0]
+    figure, control = study_results.main_figure(first), first["study"]["control"]
+    names = list(dict.fromkeys(arm for _, found in results for arm in found["arms"]))
+    labels = {arm: f"{spoken(arm)} (control)" if arm == control else spoken(arm) for arm in names}
+    drawn, rows, said = go.Figure(), [], []
+    for (title, found), (colour, symbol) in zip(results, STYLES, strict=False):
+        there = {arm: found["arms"][arm][figure] for arm in names if arm in found["arms"]}
+        shown = {arm: one for arm, one in there.items() if one["mean"] is not None}
+        above, below = (
+            [sign * (one[end] - one["mean"]) if one[end] is not None else 0.0 for one in shown.values()]
+            for end, sign in (("high", 1), ("low", -1))
+        )
+        drawn.add_scatter(
+            x=[one["mean"] for one in shown.values()], y=[labels[arm] for arm in shown], name=title, mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 11},
+            error_x={"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": colour, "thickness": 2},
+            customdata=[value(one) for one in shown.values()], cliponaxis=False,
+            hovertemplate=f"%{{y}}, {title}: %{{customdata}}<extra></extra>",
+        )  # fmt: skip
+        said.append(f"{title}: " + ", ".join(f"{labels[arm]} {value(one)}" for arm, one in there.items()))
+        rows += [
+            {"arm": labels[arm], "run": title, "mean": one["mean"], "low": one["low"], "high": one["high"], "seeds": one["n"]}
+            for arm, one in there.items()
+        ]
+    drawn.update_layout(
+        xaxis={"title": spoken(figure), "rangemode": "tozero"}, showlegend=len(results) > 1,
+        yaxis={"type": "category", "categoryorder": "array", "categoryarray": list(labels.values()), "autorange": "reversed",
+               "automargin": True},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+    )  # fmt: skip
+    alt = f"{spoken(figure)} of each arm, mean and 95% interval over seeds. {'. '.join(said)}."
+    charts.finished(drawn, key, alt, pd.DataFrame(rows), height=130 + 34 * len(names))
