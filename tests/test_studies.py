@@ -14,12 +14,14 @@ from safetensors.torch import load_file
 
 from sleepcon import adapter, frozen, studies
 from sleepcon.adapter import WEIGHTS_FILE
+from sleepcon.controls import CONTROLS
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.model import chat, score_replies
 from sleepcon.paths import PROBES
 from sleepcon.pretrain.heldout import taught_replies, words_of
 from sleepcon.pretrain.pool import probe_prompts
+from sleepcon.sleep import Training, order_of_steps
 from sleepcon.studies import controls, creativity, lab, probing, protocol, sharing, threshold
 from sleepcon.studies import frozen as sessions
 from sleepcon.studies.probing import Heard
@@ -97,6 +99,11 @@ def test_the_probes_are_new_unrehearsed_and_held_out():
     assert np.ptp(means) < 0.01  # salience says nothing of the kind
 
 
+def test_the_docs_name_every_control_and_every_study():
+    text = (PROBES.parent.parent / "docs" / "protocols.md").read_text("utf-8")
+    assert [name for name in (*CONTROLS, *studies.NAMES) if f"| `{name}` |" not in text] == []
+
+
 def test_two_days_are_alike_in_salience_and_differ_by_seed():
     dealt = [controls.dealt(seed) for seed in range(3)]
     for first, second in dealt:
@@ -116,7 +123,9 @@ def test_a_threshold_that_follows_the_buffer(brain):
     assert threshold.adaptive(one) == pytest.approx(np.quantile(saliences, 6 / 24))
     one.remember([Experience(f"More {n}?", "Yes.", salience=0.7) for n in range(30)])
     assert threshold.adaptive(one) == 0.7
-    assert [threshold.rows_per_epoch(count) for count in (1, 16, 17)] == [35, 50, 85]
+    for count in (1, 5, 16, 17):
+        steps = order_of_steps(count, 99, 99, Training("default", 1.0, 1), 0)
+        assert threshold.rows_per_epoch(count) == sum(len(taught) + len(rehearsed) for taught, rehearsed in steps)
 
 
 # What they measure
