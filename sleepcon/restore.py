@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sleepcon.beside import made_beside
 from sleepcon.errors import UserError
-from sleepcon.export import BRAIN, MEMORY
+from sleepcon.export import BRAIN, MEMORY, folder_of
 from sleepcon.export.manifest import sha256_of, verify
 from sleepcon.ledger import Cycle, Ledger
 from sleepcon.memory import Memory
@@ -58,7 +58,7 @@ def restore(
         base = base or load_base(wanted)
         (part / "brain.json").write_text(json.dumps({"model": wanted}), encoding="utf-8")
         kept = [night for night in nights if night.kept]
-        with adapter.worn(base, part / "cycles" / f"{kept[-1].cycle:04d}"):
+        with adapter.worn(base, part / folder_of(kept[-1])):
             pass  # it fits
         for path in [*part.rglob("*"), part]:
             adapter.flush(path)
@@ -99,13 +99,14 @@ def settle(part: Path, target: Path, folder: Path) -> list[Cycle]:
         if state != "ok" or not any(night.kept for night in nights):
             raise UserError(f"{folder / BRAIN / MEMORY} is damaged: export the brain again.")
         for night in nights:
-            place = Path("cycles") / f"{night.cycle:04d}"
-            weights = part / place / "adapter_model.safetensors"
+            weights = part / folder_of(night) / "adapter_model.safetensors"
             if night.kept and (not weights.is_file() or sha256_of(weights) != night.adapter_sha256):
-                raise UserError(f"{folder / BRAIN / place} is not the adapter that the ledger names: export the brain again.")
+                raise UserError(
+                    f"{folder / BRAIN / folder_of(night)} is not the adapter that the ledger names: export the brain again."
+                )
         with memory.transaction():
             for night in nights:
-                path = str(target / "cycles" / f"{night.cycle:04d}") if night.kept else None
+                path = str(target / folder_of(night)) if night.kept else None
                 row = json.dumps(replace(night, adapter_path=path).as_dict())
                 memory.connection.execute("UPDATE cycles SET row = ? WHERE cycle = ?", (row, night.cycle))
     return nights

@@ -11,7 +11,6 @@ brain/                    memory, ledger and the adapter of every kept night: al
 manifest.json             what this is, and the SHA-256 of every file
 """
 
-import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -22,6 +21,7 @@ from sleepcon import __version__
 from sleepcon.beside import made_beside
 from sleepcon.errors import UserError
 from sleepcon.export.manifest import write_manifest
+from sleepcon.ledger import Cycle, Ledger
 
 if TYPE_CHECKING:
     from sleepcon.brain import Brain
@@ -41,18 +41,17 @@ def export(brain: "Brain", folder: Path, merged: bool = False) -> dict:
     from sleepcon.export.events import write_events
     from sleepcon.export.tables import write_tables
 
-    kept = brain.adapter_after(None)
-    if kept is None:
+    if brain.adapter_after(None) is None:
         raise UserError(f"The brain {brain.name} has no night that was kept: there is no adapter to export.")
     with made_beside(folder.expanduser().resolve()) as part:
-        copy_brain(brain.folder, part / BRAIN)
-        shutil.copytree(part / BRAIN / "cycles" / kept.name, part / "adapter")
-        nights = brain.history()
+        nights = copy_brain(brain.folder, part / BRAIN)
+        kept = [night for night in nights if night.kept]
+        shutil.copytree(part / BRAIN / folder_of(kept[-1]), part / "adapter")
         write_tables(nights, part)
         write_events(nights, part / "tensorboard")
         about = {
             "sleepcon": __version__, "brain": brain.name, "model": brain.model, "nights": len(nights),
-            "base_sha256": nights[-1].base_sha256_after, "adapter_sha256": nights_adapter(nights),
+            "base_sha256": nights[-1].base_sha256_after, "adapter_sha256": kept[-1].adapter_sha256,
         }  # fmt: skip
         if merged:
             from sleepcon.export.merged import write_merged
@@ -63,20 +62,20 @@ def export(brain: "Brain", folder: Path, merged: bool = False) -> dict:
         return write_manifest(part, about)
 
 
-def nights_adapter(nights: list) -> str:
-    """SHA-256 of the adapter of the last kept night."""
-    return next(night.adapter_sha256 for night in reversed(nights) if night.kept)
+def folder_of(night: Cycle) -> Path:
+    """Where a brain keeps the adapter of a night."""
+    return Path("cycles") / f"{night.cycle:04d}"
 
 
-def copy_brain(source: Path, target: Path) -> None:
-    """Copy a brain's own files: which base, memory and ledger, and the adapters of the nights that the ledger knows as kept."""
+def copy_brain(source: Path, target: Path) -> list[Cycle]:
+    """Copy a brain's own files: which base, memory and ledger, the adapter of every kept night; the nights, oldest first."""
     target.mkdir()
     shutil.copy(source / "brain.json", target)
-    # SQLite's own copy is whole even while a night or an import writes.
+    # SQLite's own copy is whole even while a night or an import writes, and what it names as kept is there.
     with closing(sqlite3.connect(source / MEMORY)) as old, closing(sqlite3.connect(target / MEMORY)) as new:
         old.backup(new)
-        rows = [json.loads(row) for (row,) in new.execute("SELECT row FROM cycles ORDER BY cycle")]
-    for row in rows:
-        if row["kept"]:
-            name = f"{row['cycle']:04d}"
-            shutil.copytree(source / "cycles" / name, target / "cycles" / name)
+        nights = Ledger(new).rows()
+    for night in nights:
+        if night.kept:
+            shutil.copytree(source / folder_of(night), target / folder_of(night))
+    return nights
