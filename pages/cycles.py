@@ -3,7 +3,19 @@
 import streamlit as st
 
 from sleepcon import documented
-from sleepcon.ui import charts_runs, components, control_box, ledger_files, night_box, night_detail, palette, runs, shell, state
+from sleepcon.ui import (
+    charts_runs,
+    components,
+    control_box,
+    ledger_files,
+    night_box,
+    night_detail,
+    palette,
+    recall_box,
+    runs,
+    shell,
+    state,
+)
 
 CHOSEN = state.choice("documented", ("1", "2", "3"))
 RUN = state.Field("run", lambda: runs.NEWEST, runs.read_name)
@@ -73,6 +85,7 @@ def one_night() -> None:
     )
     st.markdown(f"{icon} The night was **{word}**. {' '.join(run.cycle.reasons)}")
     control_box.told(run.cycle)
+    recall_box.collapse(run)
     run.label()
     st.subheader("The loss")
     night_detail.losses(run)
@@ -106,6 +119,12 @@ if box.view.nights:
     components.measured(box.view.label, "a row for each night; the files hold every reply")
 
 if found:
+    st.header("What is still there after each night")
+    st.markdown(
+        "A row is a taught experience, a column a night. The number is how near the reply comes to the taught one, 0 to 1 "
+        "(token F1); a tick says that it came back, a cross that it did not, a frame which night took it first."
+    )
+    recall_box.draw(box, found.get(runs.RECORDED))
     one_night()
 else:
     st.info("No night has been recorded or slept yet: press Sleep.", icon=":material/info:")

@@ -103,7 +103,7 @@ def test_a_run_that_a_link_cannot_mean_is_the_newest(home, given, kept):
 def test_the_loss_is_cut_in_four_ways(home, cut):
     sleep(home, a_night())
     test = visit("cycles", loss=cut)
-    assert len(test.get("plotly_chart")) == 2  # the document's and this one
+    assert len(test.get("plotly_chart")) == 3  # the document's, what is still there, and this one
     assert not test.info
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from sleepcon import consistency, conversation, frozen, leave_out, specifications
+from sleepcon import consistency, conversation, frozen, leave_out, recall, specifications
 from sleepcon.brain import Brain
 from sleepcon.doses import ladder
 from sleepcon.errors import UserError
@@ -118,7 +118,7 @@ def study(brain: Brain, arguments: dict, on_event: OnEvent, should_stop: ShouldS
 
 TASKS: dict[str, Callable[[Brain, dict, OnEvent, ShouldStop], dict]] = {
     "sleep": sleep, "ask": ask, "remember": remember, "take_in": take_in, "score": score, "without": without,
-    "doses": doses, "sessions": sessions, "study": study,
+    "doses": doses, "sessions": sessions, "study": study, "recall": recall.ask,
     "say": conversation.say, "consistency": consistency.run, "specifications": specifications.run,
 }  # fmt: skip
 """What each kind of job does with a brain and its arguments; the result is JSON types."""
