@@ -7,9 +7,9 @@ the processor, which is what counts where others share the core. ``peak_mb`` is 
 
 ``import``: a JSONL file into a new memory, and the same file again (all duplicates); ``document``: the same experiences as one
 indented JSON list. ``command``: ``sleepcon import`` from nothing, start and torch included. ``select``: the best of three, by
-how many pass. ``waiting``: measuring so many experiences that wait in a new brain. ``one_more``: measuring one new experience
-where so many are held, whose vectors are drawn at random, for only their number counts. Words are drawn from a list of twenty:
-12 in a prompt, 30 in a reply.
+how many pass; ``brain.waiting`` is all that a night does to select. ``waiting``: measuring so many experiences that wait in a
+new brain. ``one_more``: measuring one new experience where so many are held, whose vectors are drawn at random, for only their
+number counts. Words are drawn from a list of twenty: 12 in a prompt, 30 in a reply.
 """
 
 import argparse
@@ -62,6 +62,9 @@ def in_a_process(part: str, *arguments: str) -> dict:
 
 def peak_mb() -> int:
     """The most memory that this process has held, in megabytes."""
+    if os.path.exists("/proc/self/status"):  # getrusage would count what the parent held when it started this process
+        with open("/proc/self/status", encoding="utf-8") as lines:
+            return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6)
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6)
 
 
@@ -87,20 +90,26 @@ def select_part(path: str) -> dict:
         runs = [timed(act) for _ in range(3)]
         return {"found": runs[0][0], "ms": 1e3 * min(run[1] for run in runs), "cpu_ms": 1e3 * min(run[2] for run in runs)}
 
+    found: dict[str, Any] = {}
+    counted = "SELECT count(*) FROM experiences WHERE cycle IS NULL AND salience >= ?"
     with Memory(path) as memory:
         count = memory.count()
-        found = {"count_waiting": best(memory.count_pending)}
+        found["count_waiting"] = best(memory.count_pending)
         for share in (0.4, 0.01, 1e-3, 1e-4):
             threshold, name = 1 - share, f"{round(count * share)} pass"
-            found[f"{name}: count"] = best(
-                lambda low=threshold: memory.rows(
-                    "SELECT count(*) FROM experiences WHERE cycle IS NULL AND salience >= ?", low
-                )[0][0]
-            )
+            found[f"{name}: count"] = best(lambda low=threshold: memory.rows(counted, low)[0][0])
             found[f"{name}: first 10"] = best(lambda low=threshold: len(list(islice(memory.pending(low), 10))))
             if share <= 1e-3:
                 found[f"{name}: all"] = best(lambda low=threshold: len(list(memory.pending_with_salience(low))))
-    return found | {"peak_mb": peak_mb()}
+    found["peak_mb"] = peak_mb()
+    from sleepcon.brain import Brain
+
+    folder = Path(path).parent
+    brain = Brain.open(folder.name, home=folder.parent)
+    for share in (1e-3, 1e-4):
+        found[f"{round(count * share)} pass: brain.waiting"] = best(lambda low=1 - share: len(brain.waiting(low)[1]))
+    brain.close()
+    return found
 
 
 def waiting_part(count: str) -> dict:
@@ -195,8 +204,9 @@ def main() -> None:
         return
     found: dict[str, Any] = {"machine": machine(), "experiences": args.experiences}
     with tempfile.TemporaryDirectory() as folder:
-        lines, document, memory = (os.path.join(folder, name) for name in ("day.jsonl", "day.json", "memory.sqlite"))
+        lines, document, memory = (os.path.join(folder, name) for name in ("day.jsonl", "day.json", "bench/memory.sqlite"))
         if args.experiences:
+            os.mkdir(os.path.dirname(memory))
             with open(lines, "w", encoding="utf-8") as handle:
                 handle.writelines(json.dumps(row) + "\n" for row in rows(args.experiences))
             found["import"] = in_a_process("import", lines, memory)
@@ -205,7 +215,9 @@ def main() -> None:
             os.remove(memory)
             found["command"] = command(lines, os.path.join(folder, "home"))
             with open(document, "w", encoding="utf-8") as handle:
-                handle.write("[" + ",\n".join(json.dumps(row, indent=2) for row in rows(args.experiences)) + "]")
+                for number, row in enumerate(rows(args.experiences)):
+                    handle.write(("," if number else "[") + json.dumps(row, indent=2))
+                handle.write("]")
             found["document"] = in_a_process("import", document, memory)
         found["waiting"] = {str(count): in_a_process("waiting", str(count)) for count in args.scored}
         found["one_more"] = {str(count): in_a_process("one_more", str(count)) for count in args.held}
