@@ -60,6 +60,6 @@ def collapse(run: Run) -> None:
 
 
 def warn(sentence: str) -> None:
-    """The warning, and what may be done."""
-    st.warning(f"**Replies collapse.** {sentence} A smaller dose damages less; more rehearsal guards more.",
+    """The warning, and what may be tried."""
+    st.warning(f"**Replies collapse.** {sentence} A smaller dose, or a fresh brain, may be tried.",
                icon=":material/warning:")  # fmt: skip

@@ -17,7 +17,7 @@ def draw(study: Study, limits: str, here: dict | None) -> None:
     if shipped:
         st.badge("measured", icon=":material/science:", color="blue")
     else:
-        st.badge("not run yet", icon=":material/hourglass_empty:", color="gray")
+        st.badge("not run yet at its planned seeds" if here else "not run yet", icon=":material/hourglass_empty:", color="gray")
     if not results:
         return
     figure = study_results.main_figure(results[0][1])
@@ -63,7 +63,7 @@ def stated(study: Study) -> None:
 
 def run_here(study: Study) -> dict | None:
     """The button of the small version, its progress, and its newest result."""
-    arms = " and ".join(name.replace("_", " ") for name in study.small)
+    arms = ", ".join(name.replace("_", " ") for name in study.small)
     st.caption(f"The small version: {arms}, one seed, on brains of its own. One run after the other; Cancel waits for the end "
                "of the run that is under way.")  # fmt: skip
     return run_box.box(
