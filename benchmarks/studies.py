@@ -29,7 +29,9 @@ def timed(name: str, seeds: int, jobs: int, model: str, home: Path) -> dict:
         studies.find(name), model, home, seeds, jobs,
         on_event=lambda event: print(event.message, file=sys.stderr, flush=True),
     )  # fmt: skip
-    nights = [night["seconds"] for run in found["runs"] for night in run["nights"] if night]
+    # Runs that share a night name the very same one.
+    nights = list({(night["adapter_sha256"], night["seconds"]): night["seconds"]
+                   for run in found["runs"] for night in run["nights"] if night}.values())  # fmt: skip
     return {
         "study": name, "seconds": time.perf_counter() - began, "work": found["seconds"], "runs": len(found["runs"]),
         "nights": len(nights), "night": statistics.median(nights), "failed": found["failed"],

@@ -269,6 +269,22 @@ def test_putting_together_is_what_it_says(three, tiny_base):
     assert not list(adapter.lora_layers(tiny_base))
 
 
+@pytest.mark.usefixtures("short_probes")
+def test_the_arms_of_a_seed_share_their_brains(quick_base):
+    first = sharing.run(quick_base, sharing.STUDY.arm("own"), 0)
+    brains = sharing.each_alone(quick_base, 0)
+    assert [one.night["adapter_sha256"] for one in brains] == [night["adapter_sha256"] for night in first["nights"]]
+    assert [adapter.file_sha256(one.folder) for one in brains] == [one.night["adapter_sha256"] for one in brains]
+    assert [one.items for one in brains] == sharing.groups_of(0)
+    assert sharing.run(quick_base, sharing.STUDY.arm("cat"), 0)["nights"] == first["nights"]
+    old = [one.folder for one in brains]
+    sharing.each_alone(quick_base, 1)
+    assert not any(folder.exists() for folder in old)
+    quick_base.cache.clear()  # a process of its own comes to the same
+    again = sharing.run(quick_base, sharing.STUDY.arm("own"), 0)
+    assert again["figures"] == first["figures"]
+
+
 @pytest.mark.usefixtures("short_wake")
 def test_dropping_by_chance_is_drawn_from_the_seed(three, tiny_base):
     found = []

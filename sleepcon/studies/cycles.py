@@ -14,8 +14,6 @@ GROUP = "identity"
 
 def run(base: "Base", arm: Arm, seed: int) -> dict:
     """The same four exchanges of identity, night after night. ``unprompted``: the score without context, base first."""
-    from contextlib import nullcontext
-
     from sleepcon.retention import cycles_to_baseline
     from sleepcon.studies import lab
     from sleepcon.studies.probing import groups, hear
@@ -31,7 +29,7 @@ def run(base: "Base", arm: Arm, seed: int) -> dict:
             heard.append(lab.listen(brain, group))
         trained, table = lab.dreamt(brain), lab.scores(brain, heard, [group])
     said = [(item.experience.prompt, item.experience.response) for item in group]
-    ceiling = hear(base, nullcontext(), group, trained, said).score()
+    ceiling = hear(base, None, group, trained, said).score()
     unprompted = [score for (score,) in table]
     reached = cycles_to_baseline(unprompted, ceiling)
     found = {

@@ -91,7 +91,8 @@ def dreamt(brain: Brain) -> list[str]:
 
 def listen(brain: Brain, asked: Sequence[Item], earlier: Pairs = ()) -> Heard:
     """What the brain says now, see ``probing.hear``."""
-    return hear(brain.base, adapter.worn(brain.base, brain.adapter_after(None)), asked, dreamt(brain), earlier)
+    folder = brain.adapter_after(None)
+    return hear(brain.base, adapter.worn(brain.base, folder) if folder else None, asked, dreamt(brain), earlier)
 
 
 def scores(brain: Brain, heard: Sequence[Heard], sets: Sequence[Sequence[Item]]) -> list[list[float]]:

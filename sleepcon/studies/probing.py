@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 
@@ -163,18 +163,22 @@ def bare(base: Base, asked: Sequence[Item]) -> Bare:
 
 def hear(
     base: Base,
-    wearing: AbstractContextManager,
+    wearing: AbstractContextManager | None,
     asked: Sequence[Item],
     trained: Sequence[str] = (),
     earlier: Pairs = (),
 ) -> Heard:
     """Ask all that there is to ask about some items, and the unrelated prompts, within the context ``wearing``.
 
+    ``wearing``: ``None`` for the base with nothing on, of which all is known already if nothing stands before the questions.
     ``trained``: see :class:`Heard`; ``earlier``: (prompt, reply) pairs that stand before each question.
     """
     known = bare(base, asked)
+    if wearing is None and not earlier:
+        replies = {text: known.replies[text] for text in questions_of(asked)}
+        return Heard(list(asked), replies, replies, [0.0] * len(asked), 0.0, list(trained))
     spoken = {prompt: known.replies[prompt] for prompt in prompts("unrelated")}
-    with wearing:
+    with wearing or nullcontext():
         replies = ask(base, questions_of(asked), earlier)
         now = taught_logprobs(base, asked, earlier)
         kl = None if earlier else mean_token_kl(known.unrelated.numpy(), at_replies(base, spoken).numpy())

@@ -6,8 +6,11 @@ another, which nobody learned, and a third of what each did learn once more divi
 """
 
 import random
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ from sleepcon.studies.protocol import FIGURES, Arm, Study
 if TYPE_CHECKING:
     from sleepcon.model import Base
     from sleepcon.studies.probing import Heard
+    from sleepcon.suite import Item
 
 BRAINS = 3
 DENSITY = 0.2
@@ -62,33 +66,68 @@ def distance(base: "Base", names: Sequence[str], share: float) -> float:
     return sum(found) / len(found)
 
 
+@dataclass(frozen=True)
+class Taught:
+    """A brain that slept on some items: its adapter's folder, below ``kept``, the night's facts, and what it dreamt of."""
+
+    items: list["Item"]
+    folder: Path
+    night: dict | None
+    trained: list[str]
+    kept: tempfile.TemporaryDirectory
+
+
+def teach(base: "Base", items: list["Item"], seed: int, longer: float = 1) -> Taught:
+    """Let a brain of its own sleep on some items, in one night ``longer`` times as long as usual."""
+    from sleepcon.studies import lab
+
+    kept = tempfile.TemporaryDirectory(prefix="sleepcon-")
+    with lab.fresh(base) as brain:
+        lab.remember(brain, items)
+        night = lab.sleep(brain, seed, 0.0, epochs=lab.epochs(base, longer))
+        shutil.copytree(brain.folder / "cycles", kept.name, dirs_exist_ok=True)
+        return Taught(items, Path(kept.name) / "0001", night, lab.dreamt(brain), kept)
+
+
+def groups_of(seed: int) -> list[list["Item"]]:
+    """What each brain is taught: a group each, drawn by the seed."""
+    from sleepcon.studies.probing import groups
+
+    return [groups()[name] for name in random.Random(seed).sample(list(groups()), BRAINS)]
+
+
+def each_alone(base: "Base", seed: int) -> list[Taught]:
+    """The seed's brains; all of its arms that one process runs share them, for they would come out the same."""
+    known, brains = base.cache.get("sharing", (None, []))
+    if known != seed:
+        for one in brains:
+            one.kept.cleanup()
+        brains = [teach(base, group, BRAINS * seed + place) for place, group in enumerate(groups_of(seed))]
+        base.cache["sharing"] = seed, brains
+    return brains
+
+
 def run(base: "Base", arm: Arm, seed: int) -> dict:
     """Three brains are taught a group of four each. ``by_group``: the score on each group of what the arm makes of them."""
-    from contextlib import ExitStack
-
+    from sleepcon import adapter
     from sleepcon.studies import lab
-    from sleepcon.studies.probing import groups, hear
+    from sleepcon.studies.probing import hear
 
-    taught = [groups()[name] for name in random.Random(seed).sample(list(groups()), BRAINS)]
-    lived = [item for group in taught for item in group]
-    days, longer = ([lived], BRAINS) if arm.name == "joint" else (taught, 1)
-    apart, nights, trained = None, [], []
-    with ExitStack() as stack:
-        brains = [stack.enter_context(lab.fresh(base)) for _ in days]
-        for place, (brain, day) in enumerate(zip(brains, days, strict=True)):
-            lab.remember(brain, day)
-            nights.append(lab.sleep(brain, BRAINS * seed + place, 0.0, epochs=lab.epochs(base, longer)))
-            trained += lab.dreamt(brain)
-        if "type" in arm.settings:
-            folders = [folder for brain in brains if (folder := brain.adapter_after(None))]
-            with together(base, folders, arm.settings, seed) as names:
-                apart = distance(base, names, arm.settings["of"] / BRAINS)
-            heard = [hear(base, together(base, folders, arm.settings, seed), lived, trained)]
-        else:
-            heard = [lab.listen(brain, day) for brain, day in zip(brains, days, strict=True)]
-    scores = by_group(heard, taught)
+    lived, apart = [item for group in groups_of(seed) for item in group], None
+    brains = [teach(base, lived, BRAINS * seed, BRAINS)] if arm.name == "joint" else each_alone(base, seed)
+    if "type" in arm.settings:
+        folders = [one.folder for one in brains]
+        with together(base, folders, arm.settings, seed) as parts:
+            apart = distance(base, parts, arm.settings["of"] / BRAINS)
+        trained = [text for one in brains for text in one.trained]
+        heard = [hear(base, together(base, folders, arm.settings, seed), lived, trained)]
+    else:
+        heard = [hear(base, adapter.worn(base, one.folder), one.items, one.trained) for one in brains]
+    if arm.name == "joint":
+        brains[0].kept.cleanup()
+    scores = by_group(heard, groups_of(seed))
     found = averaged(heard) | {"answered": sum(scores) / BRAINS, "worst": min(scores), "apart": apart}
-    return lab.result(found, nights, by_group=scores)
+    return lab.result(found, [one.night for one in brains], by_group=scores)
 
 
 def by_group(heard: Sequence["Heard"], taught: Sequence[list]) -> list[float]:
