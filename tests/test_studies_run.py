@@ -285,6 +285,20 @@ def test_a_list_of_the_studies(run):
     assert [one["name"] for one in told] == list(studies.NAMES)
 
 
+def test_a_study_on_the_command_line(capsys, run, own_home, monkeypatch):
+    monkeypatch.setattr(studies, "find", lambda name: PLAIN)
+    code, found, said = run("study", "plain", "--seeds", "2", "--jobs", "1", "--json")
+    assert code == 0
+    assert [(one["arm"], one["seed"]) for one in found["runs"]] == [("none", 0), ("more", 0), ("none", 1), ("more", 1)]
+    assert "4/4" in said[-1]
+    code, out, said = run("study", "plain", "--jobs", "1")
+    assert code == 0
+    assert "Hypothesis: It does." in out
+    assert str(own_home / "studies" / "plain" / "runs.parquet") in out
+    assert "10/10" in said[-1]
+    assert len(list((own_home / "studies" / "plain" / "runs").iterdir())) == 10
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
