@@ -15,9 +15,9 @@ def add_gradient(
 ) -> tuple[list[float], list[float]]:
     """Add the gradient of sum(scale x loss) over the places of all rows to that of the night's adapter.
 
-    The loss of a place is its cross-entropy, or in the last ``len(before)`` rows its drift from those states; a row's
-    places share its scale. Returns the mean loss of each row's places (nats for cross-entropy) and, if ``measured``, the norm of each row's own
-    gradient, else zeros.
+    The loss of a place is its cross-entropy, or in the last ``len(before)`` rows its drift from those states; a row's places
+    share its scale. Returns the mean loss of each row's places (nats for cross-entropy) and, if ``measured``, the norm of each
+    row's own gradient, else zeros.
     """
     taught = len(rows) - len(before)
     losses, norms = [0.0] * len(rows), [0.0] * len(rows)

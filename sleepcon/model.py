@@ -101,9 +101,12 @@ def groups_by_tokens(sizes: Sequence[int], budget: int = BATCH_TOKENS) -> Iterat
 
 @contextmanager
 def fast_products() -> Iterator[None]:
-    """Let products of float32 matrices be computed in bfloat16 where the processor has it; sums and weights stay float32.
+    """Let products of float32 matrices be rounded to bfloat16 where the processor has a unit for it (AMX).
 
-    About twice as fast on such a processor; the same processor gives the same result again.
+    Weights stay float32.
+
+    Without such a unit oneDNN multiplies in float32, on AMD twice as fast as the default library (`docs/speed.md`). The same
+    processor gives the same result again.
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")

@@ -6,8 +6,9 @@ D is the night's change of a weight matrix, (alpha / rank) B A, and F the diagon
 before the night, per reply token of the exchanges that the night would have rehearsed. Source: Kirkpatrick et al. 2017,
 "Overcoming catastrophic forgetting in neural networks" (PNAS 114), eq. 3, applied to what LoRA changes.
 
-To second order KL(before || now) at those tokens is 1/2 D' F D with the whole F: the penalty is that parabola, correlations left
-out. Its weight is the rehearsal's, which was chosen for another measure of change: one number fewer to choose, not a tuned one.
+To second order KL(before || now) at those tokens is 1/2 D' F D with the whole F: the penalty is that parabola, correlations
+left out. Its weight is the rehearsal's, which was chosen for another measure of change: one number fewer to choose, not a
+tuned one.
 """
 
 import random

@@ -174,7 +174,9 @@ def test_batches_and_parts_of_any_size_give_the_same_gradient(tiny_base, monkeyp
             start = len(row[0]) - batch.places(row) - 1
             now = tiny_base.model(ids).logits[0, start:-1].log_softmax(-1)
             states, old = tiny_base.model.get_decoder()(ids).last_hidden_state[0, start:-1], before[n - 4] if n >= 4 else None
-            losses = -now[range(len(now)), ids[0, start + 1 :]] if old is None else ((states - old) ** 2).sum(-1) / (old**2).sum(-1)
+            losses = (
+                -now[range(len(now)), ids[0, start + 1 :]] if old is None else ((states - old) ** 2).sum(-1) / (old**2).sum(-1)
+            )
             own = torch.autograd.grad(scales[n] * losses.sum(), learning)
             wanted = [total + one for total, one in zip(wanted, own, strict=True)]
             squares.append(sum(float(one.square().sum()) for one in own))
