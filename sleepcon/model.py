@@ -25,6 +25,8 @@ __all__ = [
 ]  # fmt: skip
 
 BATCH_TOKENS = 16384
+EMBED_TOKENS = 2048
+"""Padded tokens of a batch that is embedded: the states of every layer are kept, and more of them only cost memory and time."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def embed(base: Base, texts: Sequence[str]) -> torch.Tensor:
     """Unit vectors, shape (texts, hidden): the mean of the middle layer's states over each text's tokens."""
     rows = [base.tokenizer.encode(text or " ", add_special_tokens=False) or [base.tokenizer.pad_token_id] for text in texts]
     vectors = torch.zeros(len(rows), base.model.config.get_text_config().hidden_size)
-    for group in groups_by_tokens([len(row) for row in rows]):
+    for group in groups_by_tokens([len(row) for row in rows], EMBED_TOKENS):
         ids, mask = right_padded([rows[index] for index in group], base.tokenizer.pad_token_id)
         check_fits(base, ids.shape[1])
         ids, mask = ids.to(base.model.device), mask.to(base.model.device)

@@ -10,7 +10,7 @@ from conftest import BIX, DULL, ORLO
 from transformers import AutoModelForCausalLM
 
 from sleepcon import arithmetic, batch, gradient
-from sleepcon.adapter import LoraSettings, lora_layers, worn_for_training
+from sleepcon.adapter import LoraSettings, lora_layers, save, worn_for_training
 from sleepcon.arithmetic import SharedDropout
 from sleepcon.dream import Lesson
 from sleepcon.model import chat, load_base, prompt_ids, reply_ids
@@ -64,9 +64,8 @@ class Adam:
             weight -= rate * self.decay * weight + rate * mean / (square.sqrt() + 1e-8)
 
 
-def reference(base, folder, taught, rehearsed, training, seed, downs):
+def reference(base, model, taught, rehearsed, training, seed, downs):
     """Losses of the steps and the pairs after them. ``base``: for its tokenizer; ``downs``: A of each module at the start."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).requires_grad_(False)
     whole = training.recipe == "document"
     pairs = {
         name: Pair(down.clone().requires_grad_(), torch.zeros(model.get_submodule(name).out_features, 4, requires_grad=True))
@@ -112,14 +111,21 @@ def reference(base, folder, taught, rehearsed, training, seed, downs):
     return curve, pairs
 
 
-def ours(base, taught, rehearsed, training, seed):
-    """Losses of the steps, A of each module at the start, and the pairs after them."""
+def plain(folder):
+    """The base as transformers loads it."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).requires_grad_(False)
+
+
+def ours(base, taught, rehearsed, training, seed, past=None, folder=None):
+    """Losses of the steps, A of each module at the start, and the pairs after them, which are saved in ``folder``."""
     torch.manual_seed(3)
-    with worn_for_training(base, None, NO_DROPOUT):
+    with worn_for_training(base, past, NO_DROPOUT) as peft:
         layers = {name.removeprefix("base_model.model."): layer for name, layer in lora_layers(base)}
         downs = {name: layer.lora_A["night"].weight.detach().clone() for name, layer in layers.items()}
         curve = train(base, taught, rehearsed, training, seed, lambda _: None, lambda: False).curve
         assert {p.dtype for p in base.model.parameters() if p.requires_grad} == {torch.float32}
+        if folder:
+            save(peft, "night", folder)
         pairs = {name: Pair(x.lora_A["night"].weight.detach(), x.lora_B["night"].weight.detach()) for name, x in layers.items()}
     return curve, downs, pairs
 
@@ -133,21 +139,38 @@ def cosine(left, right) -> float:
 NIGHTS = [Training("document", 1e-2, 20), Training("default", 1e-2, 40, 2.0)]
 
 
+def check_agreement(mine, wanted, downs, least):
+    """The change of every module as one vector, and how far A went, each at a cosine of ``least`` or more."""
+    assert mine.keys() == wanted.keys() == downs.keys()
+    assert len(mine) == 4
+    assert cosine(*([side[name].up @ side[name].down for name in downs] for side in (mine, wanted))) >= least
+    assert cosine(*([side[name].down - downs[name] for name in downs] for side in (mine, wanted))) >= least
+
+
 @pytest.mark.parametrize(("dtype", "least"), [("float32", 0.999), ("bfloat16", 0.98)])
 @pytest.mark.parametrize("training", NIGHTS, ids=["document", "default"])
 def test_a_night_agrees_with_the_reference(tiny_folder, training, dtype, least):
     base = load_base(str(tiny_folder), dtype)
     taught, rehearsed = (TAUGHT[:3], []) if training.recipe == "document" else (TAUGHT, REHEARSED)
     curve, downs, mine = ours(base, taught, rehearsed, training, 4)
-    expected, pairs = reference(base, tiny_folder, taught, rehearsed, training, 4, downs)
-    assert mine.keys() == pairs.keys()
-    assert len(mine) == 4
-    products = cosine(*([side[name].up @ side[name].down for name in pairs] for side in (mine, pairs)))
-    moved = cosine([mine[n].down - downs[n] for n in pairs], [pairs[n].down - downs[n] for n in pairs])
-    assert products >= least
-    assert moved >= least
+    expected, wanted = reference(base, plain(tiny_folder), taught, rehearsed, training, 4, downs)
+    check_agreement(mine, wanted, downs, least)
     assert curve == pytest.approx(expected, rel=0.005)
     assert expected[-1] < expected[0] * 0.99, "something was learned, so there is something to compare"
+
+
+@pytest.mark.parametrize(("dtype", "least"), [("float32", 0.999), ("bfloat16", 0.98)])
+def test_a_second_night_agrees_too(tiny_folder, tmp_path, dtype, least):
+    base, training = load_base(str(tiny_folder), dtype), Training("default", 1e-2, 10, 2.0)
+    _, _, first = ours(base, TAUGHT[:1], REHEARSED, training, 4, folder=tmp_path / "first")
+    curve, downs, mine = ours(base, TAUGHT[1:3], REHEARSED, training, 5, past=tmp_path / "first")
+    model = plain(tiny_folder)
+    with changed(model, first):
+        expected, wanted = reference(base, model, TAUGHT[1:3], REHEARSED, training, 5, downs)
+    check_agreement(mine, wanted, downs, least)
+    assert curve == pytest.approx(expected, rel=0.005)
+    alone, _ = reference(base, plain(tiny_folder), TAUGHT[1:3], REHEARSED, training, 5, downs)
+    assert abs(curve[0] - expected[0]) < abs(curve[0] - alone[0]) / 4, "the first night is worn in the second"
 
 
 # The steps on the way there
