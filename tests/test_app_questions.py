@@ -11,7 +11,7 @@ from sleepcon import jobs, studies
 from sleepcon.documented import QUESTIONS
 from sleepcon.jobs import store
 from sleepcon.studies import results
-from sleepcon.ui import APP, study_results
+from sleepcon.ui import APP, arm_names, charts_doses, study_results
 from sleepcon.ui.questions import FURTHER, PROTOCOLS
 from sleepcon.ui.shell import PAGES
 
@@ -95,9 +95,9 @@ def test_a_shipped_result_has_its_chart_reading_limits_and_source():
     assert not test.info
     assert markdown(test).count("not run yet") == len(NAMES) - 1
     shown = markdown(test)
-    assert "- **one long**: higher than nights by 1.060 (95% interval +" in shown
-    assert "- **unrelated**: lower than nights by 0.460 (95% interval -" in shown
-    assert "- **sham**: no difference from nights seen beyond its interval of -" in shown
+    assert "- **one long night**: higher than several nights by 1.060 (95% interval +" in shown
+    assert "- **unrelated text**: lower than several nights by 0.460 (95% interval -" in shown
+    assert "- **sham sleep**: no difference from several nights seen beyond its interval of -" in shown
     assert "1 higher, 1 lower, 1 with no difference seen" in shown
     assert PROTOCOLS[0].limits in shown
     assert f"**Measured, recorded** on {found['made']}, base abababababab, seeds 0, 1, 2, 3, 4" in captions(test)
@@ -105,12 +105,12 @@ def test_a_shipped_result_has_its_chart_reading_limits_and_source():
     drawn = json.loads(chart.proto.spec)
     (trace,) = drawn["data"]
     low, high = (found["arms"]["one_long"]["cycles"][end] for end in ("low", "high"))
-    at = trace["y"].index("one long")
+    at = trace["y"].index("one long night")
     assert trace["x"][at] == pytest.approx(1.76)
     assert trace["x"][at] - trace["error_x"]["arrayminus"][at] == pytest.approx(low)
     assert trace["x"][at] + trace["error_x"]["array"][at] == pytest.approx(high)
-    assert trace["y"][0] == "nights (control)"
-    assert "one long 1.760 [" in chart.proto.alt
+    assert trace["y"][0] == "several nights (control)"
+    assert "one long night 1.760 [" in chart.proto.alt
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_words_follow_from_the_interval(difference, words):
 def test_a_figure_that_no_seed_has_and_too_few_seeds_are_said():
     found = made("cycles", {"nights": [0.5, 0.6], "sham": [None, None]})
     overall, (sentence,) = study_results.reading(found)
-    assert "Nights, which the others are compared with: 0.550 [" in overall
+    assert "The others are compared with **several nights**: 0.550 [" in overall
     assert "no seed has a figure of both" in sentence
     assert study_results.caveats(found) == ["2 seeds of the 5 that the study plans: an observation, not an answer."]
     assert study_results.caveats(found | {"failed": 1})[1].startswith("1 of 4 runs did not come to their end")
@@ -161,7 +161,7 @@ def test_the_small_version_is_a_job_of_its_own_and_is_shown_beside_the_shipped_o
     (chart,) = test.get("plotly_chart")
     names = {trace["name"]: trace["x"] for trace in json.loads(chart.proto.spec)["data"]}
     assert names == {"shipped": pytest.approx([0.55, 0.45]), "small, this machine": [0.75, 0.25]}
-    assert "-0.500 against session, 1 seed, so without an interval" in markdown(test)
+    assert "-0.500 against after each session, 1 seed, so without an interval" in markdown(test)
     assert "**Measured** on this machine" in captions(test)
     assert markdown(test).count("not run yet") == len(NAMES) - 1
 
@@ -186,3 +186,68 @@ def test_the_worker_runs_the_small_version(monkeypatch):
 
 def test_neither_torch_nor_scipy():
     assert visits.heavy_modules("questions", "scipy", "joblib") == "[]"
+
+
+def test_every_arm_has_a_title_of_its_own_without_underscores_or_settings_left_out():
+    for name in NAMES:
+        called = arm_names.titles(studies.find(name).describe())
+        assert len(set(called.values())) == len(called)
+        assert not any("_" in title for title in called.values())
+    assert arm_names.titles(studies.find("dose").describe())["rate_0.25_epochs_0.5"] == "0.25 × rate, 0.5 × epochs"
+    assert arm_names.titles(studies.find("creativity").describe())["dose_0"] == "0 × rate"
+    shown = markdown(visit("questions")) + captions(visit("questions"))
+    assert not [arm.name for name in NAMES for arm in studies.find(name).arms if "_" in arm.name and arm.name in shown]
+
+
+def doses(name: str, figures: dict[str, float], seeds: int = 3) -> dict:
+    """A summary of all arms of a study: each of ``figures`` of an arm rises by .01 with the arm's place, .001 with the seed."""
+    study = studies.find(name)
+    runs = [
+        {"arm": arm.name, "seed": seed, "seconds": 2.0, "model": "embedded", "base_sha256": "ab" * 32, "program": "cd" * 32,
+         "nights": [], "figures": {figure: start + 0.01 * place + 0.001 * seed for figure, start in figures.items()}}
+        for place, arm in enumerate(study.arms) for seed in range(seeds)
+    ]  # fmt: skip
+    return results.summary(study, runs)
+
+
+def shipped_chart(name: str, found: dict) -> tuple[dict, str]:
+    """The dose-response chart of a shipped result and its text alternative."""
+    studies.RECORDED.mkdir(exist_ok=True)
+    (studies.RECORDED / f"{name}.json").write_text(json.dumps(found))
+    studies.load_summary.cache_clear()
+    _, chart = visit("questions").get("plotly_chart")
+    return json.loads(chart.proto.spec), chart.proto.alt
+
+
+def test_a_dose_has_a_line_for_each_rate_over_epochs_with_intervals():
+    found = doses("dose", {"learned": 0.2, "unchanged": 0.5})
+    drawn, alt = shipped_chart("dose", found)
+    assert [trace["name"] for trace in drawn["data"]] == [f"{rate} × rate" for rate in ("0.25", "0.5", "1", "2") for _ in "ab"]
+    assert drawn["layout"]["xaxis2"]["ticktext"] == ["0.5", "1", "2"]
+    learned, unchanged = drawn["data"][2:4]  # half the rate: the study's arms 3 to 5
+    assert learned["y"] == pytest.approx([0.231, 0.241, 0.251])
+    assert unchanged["y"] == pytest.approx([0.531, 0.541, 0.551])
+    assert [round(place) for place in learned["x"]] == [0, 1, 2]
+    number = found["arms"]["rate_0.5_epochs_1"]["learned"]
+    assert learned["y"][1] + learned["error_y"]["array"][1] == pytest.approx(number["high"])
+    assert learned["y"][1] - learned["error_y"]["arrayminus"][1] == pytest.approx(number["low"])
+    assert "learned, 0.5 × rate: 0.231 [" in alt
+    assert "How it depends on the dose" in markdown(visit("questions"))
+
+
+def test_creativity_is_drawn_against_the_dose_and_unrelated_text_stands_alone():
+    found = doses("creativity", {"distinct_2": 0.6, "collapsed": 0.1})
+    found["arms"]["dose_4"]["distinct_2"] |= {"mean": None, "low": None, "high": None, "n": 0}  # too few words to count
+    drawn, _ = shipped_chart("creativity", found)
+    distinct, collapsed, other, _ = drawn["data"]
+    assert drawn["layout"]["xaxis2"]["ticktext"] == ["0", "0.25", "0.5", "1", "2", "4"]
+    assert distinct["y"] == pytest.approx([0.601, 0.611, 0.621, 0.631, 0.641])
+    assert len(collapsed["y"]) == 6
+    assert (other["name"], other["mode"], round(other["x"][0])) == ("unrelated text", "markers", 3)
+    assert other["y"] == pytest.approx([0.661])
+
+
+def test_a_single_dose_of_each_line_is_no_response():
+    found = made("dose", {"rate_0.25_epochs_0.5": [0.1], "rate_1_epochs_1": [0.8]})
+    assert charts_doses.lines(found) == {}
+    assert charts_doses.lines(made("cycles", SHIFTED)) == {}

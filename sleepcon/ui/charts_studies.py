@@ -1,13 +1,17 @@
 """The chart of a study: its arms one under the other, each with the mean of the main figure and its 95% interval."""
 
+from textwrap import wrap
+
 import pandas as pd
 import plotly.graph_objects as go
 
-from sleepcon.ui import charts, study_results
+from sleepcon.ui import arm_names, charts, study_results
 from sleepcon.ui.palette import BLUE, ORANGE
 from sleepcon.ui.study_results import spoken, value
 
 STYLES = ((BLUE, "circle"), (ORANGE, "diamond-open"))
+NARROW = 19
+"""Characters of an arm's title on one line, so that the chart has room beside it on a small screen."""
 
 
 def arms(results: list[tuple[str, dict]], key: str) -> None:
@@ -15,7 +19,8 @@ def arms(results: list[tuple[str, dict]], key: str) -> None:
     _, first = results[0]
     figure, control = study_results.main_figure(first), first["study"]["control"]
     names = list(dict.fromkeys(arm for _, found in results for arm in found["arms"]))
-    labels = {arm: f"{spoken(arm)} (control)" if arm == control else spoken(arm) for arm in names}
+    called = {arm: title for _, found in results for arm, title in arm_names.titles(found["study"]).items()}
+    labels = {arm: f"{called[arm]} (control)" if arm == control else called[arm] for arm in names}
     drawn, rows, said = go.Figure(), [], []
     for (title, found), (colour, symbol) in zip(results, STYLES, strict=False):
         there = {arm: found["arms"][arm][figure] for arm in names if arm in found["arms"]}
@@ -39,7 +44,8 @@ def arms(results: list[tuple[str, dict]], key: str) -> None:
     drawn.update_layout(
         xaxis={"title": spoken(figure), "rangemode": "tozero"}, showlegend=len(results) > 1,
         yaxis={"type": "category", "categoryorder": "array", "categoryarray": list(labels.values()), "autorange": "reversed",
-               "automargin": True},
+               "automargin": True, "tickvals": list(labels.values()),
+               "ticktext": ["<br>".join(wrap(label, NARROW)) for label in labels.values()]},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     alt = f"{spoken(figure)} of each arm, mean and 95% interval over seeds. {'. '.join(said)}."

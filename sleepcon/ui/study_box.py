@@ -5,7 +5,7 @@ import streamlit as st
 
 from sleepcon import studies
 from sleepcon.studies.protocol import Study
-from sleepcon.ui import charts_studies, run_box, study_results
+from sleepcon.ui import arm_names, charts_doses, charts_studies, run_box, study_results
 
 SHIPPED, HERE = "shipped", "small, this machine"
 
@@ -23,11 +23,26 @@ def draw(study: Study, limits: str, here: dict | None) -> None:
     figure = study_results.main_figure(results[0][1])
     st.markdown(f"**What the chart shows.** {figure.replace('_', ' ').capitalize()}: {study.figures.get(figure, figure)}.")
     charts_studies.arms(results, f"study-{study.name}")
+    dose_response(study, results[0][1])
     for name, found in results:
         label(found, name == SHIPPED)
     for name, found in results:
         told(study, name, found)
     st.markdown(f"**Limits.** {limits}")
+
+
+def dose_response(study: Study, found: dict) -> None:
+    """Where the arms are doses: what comes of more and of less."""
+    drawn = charts_doses.lines(found)
+    if not drawn:
+        return
+    shape = charts_doses.RESPONSES[study.name]
+    figures = " ".join(f"{study_results.spoken(one).capitalize()}: {study.figures[one]}." for one in shape.figures)
+    st.markdown(
+        f"**How it depends on the dose.** {figures} {shape.words} Each point is a mean, each bar its 95% interval over seeds. "
+        "The doses stand equally far apart."
+    )
+    charts_doses.response(found, drawn, f"response-{study.name}")
 
 
 def label(found: dict, shipped: bool) -> None:
@@ -55,17 +70,21 @@ def stated(study: Study) -> None:
     """What the study states in advance."""
     st.markdown(f"**Hypothesis to test.** {study.hypothesis}")
     with st.expander("What it takes"):
-        of = "\n".join(f"- {arm.name.replace('_', ' ')}: {arm.sentence}" for arm in study.arms)
-        st.markdown(f"**Arms.** The others are compared with {study.control.replace('_', ' ')}, seed by seed.\n\n{of}")
+        called = arm_names.titles(study.describe())
+        of = "\n".join(f"- {called[arm.name]}: {arm.sentence}" for arm in study.arms)
+        st.markdown(f"**Arms.** The others are compared with **{called[study.control]}**, seed by seed.\n\n{of}")
         st.markdown(f"**Probes.** {study.probes}")
         st.markdown(f"**When it stops.** {study.stop_rule} {len(study.seeds)} seeds.")
 
 
 def run_here(study: Study) -> dict | None:
     """The button of the small version, its progress, and its newest result."""
-    arms = ", ".join(name.replace("_", " ") for name in study.small)
-    st.caption(f"The small version: {arms}, one seed, on brains of its own. One run after the other; Cancel waits for the end "
-               "of the run that is under way.")  # fmt: skip
+    called = arm_names.titles(study.describe())
+    arms = " and ".join(f"“{called[name]}”" for name in study.small)
+    st.caption(
+        f"The small version: the arms {arms}, one seed, on brains of its own. One run after the other; Cancel waits for the "
+        "end of the run that is under way."
+    )
     return run_box.box(
         "study", {"name": study.name}, "Run the small version", "Running the first of the arms.", apart=study.name
     )

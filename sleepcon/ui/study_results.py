@@ -1,5 +1,7 @@
 """What a study's result says, by rule: the sentences follow from the intervals. ``found`` is a ``studies.results.summary``."""
 
+from sleepcon.ui.arm_names import titles
+
 BEYOND = 1e-9
 """A difference smaller than this at both ends is none: it comes of rounding."""
 
@@ -9,9 +11,9 @@ def main_figure(found: dict) -> str:
     return next(iter(found["study"]["figures"]))
 
 
-def spoken(arm: str) -> str:
-    """An arm's name as it is read."""
-    return arm.replace("_", " ")
+def spoken(figure: str) -> str:
+    """A figure's name as it is read."""
+    return figure.replace("_", " ")
 
 
 def at_seeds(n: int) -> str:
@@ -28,9 +30,12 @@ def value(number: dict) -> str:
     return f"{number['mean']:.3f} [{number['low']:.3f}, {number['high']:.3f}]"
 
 
-def compared(arm: str, difference: dict, control: str) -> str:
-    """An arm against the control arm, in a sentence. ``difference``: mean and 95% interval of the arm less the control."""
-    name, other, n = f"**{spoken(arm)}**", spoken(control), at_seeds(difference["n"])
+def compared(arm: str, difference: dict, other: str) -> str:
+    """An arm against the control arm ``other``, both by title, in a sentence.
+
+    ``difference``: mean and 95% interval of the arm less the control.
+    """
+    name, n = f"**{arm}**", at_seeds(difference["n"])
     mean, low, high = difference["mean"], difference["low"], difference["high"]
     if mean is None:
         return f"{name}: no seed has a figure of both, so it cannot be compared with {other}."
@@ -48,12 +53,12 @@ def compared(arm: str, difference: dict, control: str) -> str:
 
 def reading(found: dict) -> tuple[str, list[str]]:
     """The main figure in a sentence on all arms, then one on each arm but the control."""
-    figure, control = main_figure(found), found["study"]["control"]
+    figure, control, called = main_figure(found), found["study"]["control"], titles(found["study"])
     differences = {arm: figures[figure]["difference"] for arm, figures in found["arms"].items() if arm != control}
     known = [one for one in differences.values() if one["low"] is not None]
-    sentences = [compared(arm, one, control) for arm, one in differences.items()]
+    sentences = [compared(called[arm], one, called[control]) for arm, one in differences.items()]
     its = value(found["arms"][control][figure]) if control in found["arms"] else "none"
-    start = f"{spoken(control).capitalize()}, which the others are compared with: {its}."
+    start = f"The others are compared with **{called[control]}**: {its}."
     if not known:
         return f"{start} No difference has an interval.", sentences
     higher, lower = (sum(one[end] * sign > BEYOND for one in known) for end, sign in (("low", 1), ("high", -1)))
@@ -78,7 +83,8 @@ def sum_of_runs(found: dict) -> int:
 
 def numbers(found: dict) -> list[dict[str, str]]:
     """A row for each arm: every figure with its interval."""
+    called = titles(found["study"])
     return [
-        {"arm": spoken(arm)} | {spoken(name): value(number) for name, number in figures.items()}
+        {"arm": called[arm]} | {spoken(name): value(number) for name, number in figures.items()}
         for arm, figures in found["arms"].items()
     ]
