@@ -1,11 +1,13 @@
 """The frame and the first page as Streamlit's own test harness sees them: no browser, no worker, no torch."""
 
+import json
 import re
 import shutil
 import time
 
 import pytest
 import visits
+from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 from visits import BRAIN, SCRIPT, a_night, button, captions, in_url, markdown, metrics, sleep, texts
 
@@ -279,3 +281,16 @@ def test_the_first_page_answers_fast():
         test.run()
         times.append(time.perf_counter() - began)
     assert sorted(times)[2] < 1.0, times  # generous: the harness parses every element, and the machine may be busy
+
+
+def test_a_night_that_a_crash_ended_is_told_until_it_is_cleared_up_and_not_while_it_goes_on(home):
+    sleep(home, a_night())
+    assert not visit().warning
+    mark = home / BRAIN / "asleep.json"
+    mark.write_text(json.dumps({"cycle": 2}))
+    assert visit().warning[0].value == "The last night did not come to its end."
+    assert "Night 2 did not end. The brain is as it was after night 1." in texts(visit())
+    with FileLock(home / BRAIN / "lock", is_singleton=False):
+        assert brains.look(BRAIN).notice == ""
+    mark.write_text(json.dumps({"cycle": 1}))  # the crash came after the ledger's row
+    assert brains.look(BRAIN).notice == ""

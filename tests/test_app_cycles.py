@@ -11,9 +11,9 @@ from conftest import BIX, ORLO
 from visits import BRAIN, SCRIPT, a_night, button, captions, html, in_url, markdown, metrics, sleep, texts, visit
 
 from sleepcon import documented, jobs, recorded
-from sleepcon.controls import CONTROLS
+from sleepcon.controls import CONTROLS, Evening
 from sleepcon.jobs import store
-from sleepcon.ui import charts_runs, components, ledger_files, token_change
+from sleepcon.ui import brains, charts_runs, components, control_box, filtering, ledger_files, token_change
 
 
 @pytest.fixture(autouse=True)
@@ -226,6 +226,26 @@ def test_the_placebos_tick_and_the_choice_of_controls_are_one():
 @pytest.mark.parametrize(("given", "kept"), [("random", "random"), ("<b>", "none"), ("", "none")])
 def test_a_link_may_name_a_control_that_there_is(given, kept):
     assert in_url(visit("cycles", control=given), "control") == kept
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("threshold", [0.6, 0.9])
+def test_sleep_is_off_just_when_a_control_would_choose_nobody(name, threshold):
+    test = visit("cycles", threshold=str(threshold), control=name)
+    view, chosen = brains.look(BRAIN), filtering.Filter(threshold, False, (1.0,) * 5)
+    waiting = [(held.experience, held.salience) for held in view.document]
+    passing = [pair for pair in waiting if pair[1] >= threshold]
+    slept = CONTROLS[name].choose(Evening(passing, lambda: waiting, threshold, lambda one: len(one.response), seed=0))
+    assert button(test, "Sleep").disabled == (not slept)
+    assert len(control_box.waiting(name, chosen, view)) == (5 if name == "everything" else len(passing))
+
+
+def test_everything_sleeps_until_all_is_in_the_weights(home):
+    sleep(home, a_night(replies=[reply | {"learned": True} for reply in a_night().replies]))
+    test = visit("cycles", control="everything")
+    assert "2 exchanges wait for a night" in markdown(test)
+    assert not button(test, "Sleep").disabled
+    assert button(visit("cycles"), "Sleep").disabled
 
 
 def test_the_demo_has_nights_as_they_are():

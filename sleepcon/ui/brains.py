@@ -1,8 +1,12 @@
 """What a page reads of a brain: its memory and its ledger, straight from the file, making nothing and without torch."""
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from sleepcon.experience import Experience, read_experiences, with_ids
 from sleepcon.ledger import Cycle, Ledger
@@ -35,12 +39,16 @@ class Held:
 
 @dataclass(frozen=True)
 class View:
-    """A brain as a page sees it: the document's exchanges, the visitor's ``own`` and every night, oldest first."""
+    """A brain as a page sees it: the document's exchanges, the visitor's ``own`` and every night, oldest first.
+
+    ``notice``: what there is to tell of a night that did not end, else empty (see ``Brain.notices``).
+    """
 
     name: str
     document: list[Held]
     own: list[Held]
     nights: list[Cycle]
+    notice: str = ""
 
     @property
     def label(self) -> str:
@@ -76,10 +84,27 @@ def look(name: str) -> View:
     with Memory(path) as memory:
         known = {experience.id for experience in document()}
         standing = {experience.id: memory.standing(experience.id) for experience in document()}
+        nights = Ledger(memory.connection).rows()
         own = islice((experience for experience in memory.all() if experience.id not in known), SHOWN)
         return View(
             name,
             [Held(held.experience, standing[held.experience.id] or held.standing) for held in fresh],
             [Held(experience, memory.standing(experience.id) or Standing(None, None, None, None)) for experience in own],
-            Ledger(memory.connection).rows(),
+            nights,
+            notice(path.parent, len(nights)),
         )
+
+
+def notice(folder: Path, nights: int) -> str:
+    """What a night that a crash ended has left to be told, until a worker opens the brain and clears it up."""
+    mark = folder / "asleep.json"
+    if not mark.exists():
+        return ""
+    try:
+        with FileLock(folder / "lock").acquire(timeout=0):  # held: the night is under way
+            cycle = json.loads(mark.read_text(encoding="utf-8"))["cycle"]
+    except (Timeout, FileNotFoundError):
+        return ""
+    if cycle <= nights:
+        return ""
+    return f"Night {cycle} did not end. The brain is as it was {f'after night {cycle - 1}' if cycle > 1 else 'before it'}."

@@ -2,9 +2,11 @@
 
 import streamlit as st
 
-from sleepcon.controls import CONTROLS, NONE
+from sleepcon.controls import CONTROLS, NONE, all_that_wait
 from sleepcon.ledger import Cycle
 from sleepcon.ui import state
+from sleepcon.ui.brains import Held, View
+from sleepcon.ui.filtering import Filter
 
 SHAM = "sham"
 TICK = "widget_sham"
@@ -45,6 +47,18 @@ def title(name: str) -> str:
 def sentence(name: str) -> str:
     """What is different in such a night."""
     return CONTROLS[name].sentence if name in CONTROLS else NONE.sentence
+
+
+def takes_all(name: str) -> bool:
+    """Whether such a night takes what does not pass too. The other controls take as much as passes, so nothing of nothing."""
+    return name in CONTROLS and CONTROLS[name].choose is all_that_wait
+
+
+def waiting(name: str, chosen: Filter, view: View) -> list[Held]:
+    """What such a night would sleep on or, where another choice takes its place, be measured by; empty: there is no night."""
+    if not takes_all(name):
+        return chosen.waiting(view)
+    return [held for held in chosen.ordered(view) if held.standing.cycle is None]
 
 
 def arguments(name: str) -> dict:

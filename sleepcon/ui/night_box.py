@@ -70,8 +70,8 @@ def go_to_sleep(control: str = state.NO_CONTROL) -> None:
 def controls(box: Box) -> None:
     """What waits for a night, and the buttons. ``Sleep`` is off while nothing waits or a night is under way."""
     chosen = filtering.current()
-    waiting = chosen.waiting(box.view)
-    st.markdown(sentence(box, chosen, len(waiting)))
+    waiting = control_box.waiting(state.get(state.CONTROL), chosen, box.view)
+    st.markdown(sentence(box, chosen, len(waiting), control_box.takes_all(state.get(state.CONTROL))))
     off = box.resting or not waiting
     with st.container(horizontal=True):
         given = (state.get(state.CONTROL),)
@@ -84,13 +84,15 @@ def controls(box: Box) -> None:
     control_box.draw(box.resting)
 
 
-def sentence(box: Box, chosen: filtering.Filter, waiting: int) -> str:
-    """What a press of Sleep would do, or why it cannot be pressed."""
+def sentence(box: Box, chosen: filtering.Filter, waiting: int, takes_all: bool = False) -> str:
+    """What a press of Sleep would do, or why it cannot be pressed. ``takes_all``: the night takes what does not pass too."""
     if box.resting:
         return "The brain is asleep. You may leave or reload this page: the night goes on in a process of its own."
     if waiting:
         count = "1 exchange waits" if waiting == 1 else f"{waiting} exchanges wait"
         return f"{count} for a night. Sleep trains a small adapter; the base stays as it is."
+    if takes_all:
+        return "All exchanges are in the weights already. Add an experience, or start over."
     if chosen.passing(box.view):
         return "All that pass are in the weights already. Lower the threshold, add an experience, or start over."
     if chosen.unmeasured(box.view):
@@ -105,6 +107,9 @@ def progress(box: Box) -> None:
     elif box.broke_off:
         st.warning("The night did not come to its end.", icon=":material/info:")
         components.words(box.broke_off.message)
+    elif box.view.notice:
+        st.warning("The last night did not come to its end.", icon=":material/info:")
+        components.words(box.view.notice)
 
 
 def outcome(box: Box) -> None:
