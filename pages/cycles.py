@@ -37,7 +37,8 @@ def the_documents() -> None:
     components.documented(
         f"Losses of the document's {len(cycles)} cycles; their unit is not stated. Only cycle "
         f"{' and '.join(str(cycle.cycle) for cycle in was_run)} was ever run: a fall of "
-        f"{(first - was_run[-1].loss_after) / first:.1%}. The others were drawn."
+        f"{(first - was_run[-1].loss_after) / first:.1%}. The others were drawn. The axis does not begin at 0, so the fall "
+        "looks larger than it is."
     )
     st.segmented_control(
         "Cycle",

@@ -22,8 +22,9 @@ if not there:
 
 
 def section(protocol: Protocol) -> None:
-    """A study: what came out, what it stated in advance, and its small version."""
+    """A study: its hypothesis, what came out, what else it stated in advance, and its small version."""
     study = studies.find(protocol.study)
+    st.markdown(f"**Hypothesis to test.** {study.hypothesis}")
     shown = st.container()  # what the box below has found is drawn above it
     study_box.stated(study)
     here = study_box.run_here(study)

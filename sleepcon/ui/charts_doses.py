@@ -29,11 +29,12 @@ class Response:
 
 RESPONSES = {
     "dose": Response(
-        ("learned", "unchanged"), "epochs", "epochs, as a multiple of the base's own",
+        ("learned", "unchanged"), "epochs", "epochs, times the base's own",
         "One line for each learning rate, as a multiple of the base's own.", line="rate",
     ),
     "creativity": Response(
-        ("distinct_2", "collapsed"), "dose", "learning rate, as a multiple of the base's own",
+        ("distinct_2", "collapsed"), "dose", "learning rate, times the base's own",
+        "Replies have collapsed where over half of their pairs, from different prompts, are nearly the same. "
         "The line joins the nights on the same experiences; the point beside it is a night on unrelated text.",
         beside="unrelated text",
     ),

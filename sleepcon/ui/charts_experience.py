@@ -22,7 +22,7 @@ def factors(rows: Sequence[tuple[str, float | None, float | None]], key: str) ->
         shown = ["" if value is None else components.percent(value) for value in values]
         figure.add_bar(
             y=names, x=values, name=label, orientation="h", text=shown, textposition="outside", cliponaxis=False,
-            marker={"color": colour, "pattern": {"shape": pattern, "fgopacity": 0.6}},
+            marker={"color": colour, "pattern": {"shape": pattern}, "line": {"color": colour, "width": 1.5}},
             hovertemplate="%{y}: %{x:.3f}<extra>" + label + "</extra>",
         )  # fmt: skip
         table[label] = shown
@@ -31,7 +31,7 @@ def factors(rows: Sequence[tuple[str, float | None, float | None]], key: str) ->
         )
     figure.update_layout(
         barmode="group", bargap=0.3, yaxis={"autorange": "reversed", "title": None},
-        xaxis={"range": [0, 1.12], "tickformat": ".0%", "tickvals": [0, 0.5, 1], "title": None},
+        xaxis={"range": [0, 1.25], "tickformat": ".0%", "tickvals": [0, 0.5, 1], "title": None},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
     )  # fmt: skip
     charts.finished(figure, key, f"Salience factors. {'; '.join(spoken)}.", table, height=90 + 46 * len(rows))
@@ -50,11 +50,12 @@ def losses(
     for said, values, colour, symbol in marks:
         figure.add_scatter(
             x=list(values), y=list(names), name=said, mode="markers", marker={"color": colour, "symbol": symbol, "size": 12},
+            cliponaxis=False,
             hovertemplate="%{y}, " + said + ": %{x:.3f}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
         xaxis={"title": "loss (nats per token)", "rangemode": "tozero"},
-        yaxis={"type": "category", "autorange": "reversed", "title": None},
+        yaxis={"type": "category", "autorange": "reversed", "title": None, "ticklabelstandoff": 8},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )  # fmt: skip
     table = pd.DataFrame({"experience": list(names), **{said: list(values) for said, values, _, _ in marks}})

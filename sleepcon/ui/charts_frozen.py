@@ -11,7 +11,7 @@ from sleepcon.ui.palette import BLUE, GREY, ORANGE
 
 STYLES = {"none": (GREY, "dash", "circle-open"), "sham": (ORANGE, "dot", "square"), "sleep": (BLUE, "solid", "diamond")}
 AXIS = {"range": [0, 1.04], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
-ROOM = {"domain": [0.38, 1]}
+ROOM = {"domain": [0.42, 1]}
 """What is below is for the legend: the published and the measured chart are of one height, so that they compare by eye."""
 SESSIONS = {
     "xaxis": {"title": "session", "type": "category"}, "showlegend": True,
@@ -30,7 +30,11 @@ def bars(rows: Sequence[tuple[str, float | None]], key: str, what: str) -> None:
             hovertemplate="%{x}: %{y:.0%}<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_layout(yaxis=AXIS, xaxis={"type": "category", "tickangle": -40}, showlegend=False)
+    two_lines = [name.replace(" ", "<br>") for name in names]
+    figure.update_layout(
+        yaxis=AXIS, showlegend=False,
+        xaxis={"type": "category", "tickangle": 0, "tickfont": {"size": 11}, "tickvals": names, "ticktext": two_lines},
+    )  # fmt: skip
     said = ", ".join(f"{name} {'sleep' if value is None else format(value, '.0%')}" for name, value in rows)
     table = pd.DataFrame({"when": names, "level": ["sleep" if value is None else f"{value:.0%}" for value in values]})
     charts.finished(figure, key, f"The document's bars {what}, drawn and not measured: {said}.", table, height=280)
@@ -50,7 +54,7 @@ def published(sessions: Sequence[PublishedSession]) -> None:
     table = pd.DataFrame(
         {"session": names, "identity score": scores, "partnership words (%)": [row.partnership_percent for row in sessions]}
     )
-    charts.finished(figure, "published", f"Published identity scores: {said}, the last after a sleep cycle.", table, height=320)
+    charts.finished(figure, "published", f"Published identity scores: {said}, the last after a sleep cycle.", table, height=340)
 
 
 def measured(result: dict, key: str) -> None:
@@ -67,7 +71,7 @@ def measured(result: dict, key: str) -> None:
                 )  # fmt: skip
         figure.add_scatter(
             x=names, y=frozen_results.means(result, arm), name=title + (", mean" if several else ""), mode="lines+markers",
-            line={"color": colour, "dash": dash, "width": 3}, marker={"symbol": symbol, "size": 10},
+            line={"color": colour, "dash": dash, "width": 3}, marker={"symbol": symbol, "size": 10}, cliponaxis=False,
             hovertemplate=f"{title}, session %{{x}}: %{{y:.0%}}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(SESSIONS | {"yaxis": AXIS | ROOM | {"title": "answered as taught"}})
@@ -81,4 +85,4 @@ def measured(result: dict, key: str) -> None:
         for arm, title in frozen_results.ARMS.items()
     ]  # fmt: skip
     alt = f"Probes answered as taught in sessions {', '.join(names)}. {'; '.join(parts)}."
-    charts.finished(figure, key, alt, pd.DataFrame(rows), height=320)
+    charts.finished(figure, key, alt, pd.DataFrame(rows), height=340)

@@ -45,8 +45,14 @@ def arms(results: list[tuple[str, dict]], key: str) -> None:
         xaxis={"title": spoken(figure), "rangemode": "tozero"}, showlegend=len(results) > 1,
         yaxis={"type": "category", "categoryorder": "array", "categoryarray": list(labels.values()), "autorange": "reversed",
                "automargin": True, "tickvals": list(labels.values()),
-               "ticktext": ["<br>".join(wrap(label, NARROW)) for label in labels.values()]},
+               "ticktext": [in_lines(label) for label in labels.values()]},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     alt = f"{spoken(figure)} of each arm, mean and 95% interval over seeds. {'. '.join(said)}."
     charts.finished(drawn, key, alt, pd.DataFrame(rows), height=130 + 34 * len(names))
+
+
+def in_lines(title: str) -> str:
+    """An arm's title in lines of some ``NARROW`` characters: two settings on a line each, and other words where they break."""
+    parts = title.split(", ")
+    return ",<br>".join(parts) if len(parts) > 1 else "<br>".join(wrap(title, NARROW))

@@ -74,6 +74,10 @@ def result(compared: dict) -> None:
         for place, other in enumerate(others):
             components.question(other["prompt"], f"stayed-{place}")
             components.side_by_side(("With it", other["with_it"]), ("Without it", other["without"]))
+    st.markdown(
+        "The chart: the loss of each taught reply, of the one left out and of the others. The further left, the better the "
+        "brain knows it. Marks that stand on each other differ by little."
+    )
     rows = [("left out", out), *((f"other {number}", other) for number, other in enumerate(others, 1))]
     charts_experience.losses(
         [name for name, _ in rows], [row["loss_before"] for _, row in rows], [row["loss_with_it"] for _, row in rows],

@@ -67,8 +67,7 @@ def told(study: Study, name: str, found: dict) -> None:
 
 
 def stated(study: Study) -> None:
-    """What the study states in advance."""
-    st.markdown(f"**Hypothesis to test.** {study.hypothesis}")
+    """What the study states in advance, beside its hypothesis."""
     with st.expander("What it takes"):
         called = arm_names.titles(study.describe())
         of = "\n".join(f"- {called[arm.name]}: {arm.sentence}" for arm in study.arms)
