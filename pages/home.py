@@ -28,14 +28,16 @@ ideas.cards()
 
 st.header("One night", anchor=False)
 passing, average = chosen.passing(view), chosen.mean(view)
-st.markdown("The source document gives five exchanges of an AI called SAGE. Those that reach the threshold sleep tonight:")
+when = "sleep tonight" if chosen.waiting(view) or not passing else "are in the weights already"
+st.markdown(f"The source document gives five exchanges of an AI called SAGE. Those that reach the threshold {when}:")
 count, mean = st.columns(2)
 count.metric("Experiences that pass", f"{len(passing)} of {len(view.document) + len(view.own)}")
 mean.metric("Their mean salience", "none" if average is None else components.percent(average))
 for held in passing[:5]:
     with st.container(gap=None):
         percent = components.percent(chosen.salience(held) or 0.0)
-        st.caption(f"{units.whose(held)} · salience {percent} ({chosen.source(held)})")
+        since = "" if held.standing.cycle is None else f" · in the weights since night {held.standing.cycle}"
+        st.caption(f"{units.whose(held)} · salience {percent} ({chosen.source(held)}){since}")
         components.words(held.experience.prompt)
 if len(passing) > 5:
     st.caption(f"And {len(passing) - 5} more.")

@@ -294,3 +294,15 @@ def test_a_night_that_a_crash_ended_is_told_until_it_is_cleared_up_and_not_while
         assert brains.look(BRAIN).notice == ""
     mark.write_text(json.dumps({"cycle": 1}))  # the crash came after the ledger's row
     assert brains.look(BRAIN).notice == ""
+
+
+def test_what_is_in_the_weights_already_does_not_sleep_tonight(home):
+    assert "reach the threshold sleep tonight" in markdown(visit())
+    sleep(home, a_night())  # of the three, one was learned
+    test = visit()
+    assert "reach the threshold sleep tonight" in markdown(test)
+    assert captions(test).count("in the weights since night 1") == 1
+    sleep(home, a_night(cycle=2, replies=[reply | {"learned": True} for reply in a_night().replies]))
+    test = visit()
+    assert "reach the threshold are in the weights already" in markdown(test)
+    assert captions(test).count("in the weights since night 2") == 2

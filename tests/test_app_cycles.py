@@ -121,9 +121,10 @@ def test_a_row_of_an_earlier_version_is_a_sentence(home, cut):
 def test_two_nights_of_ones_own_are_compared(home):
     sleep(home, a_night(), second())
     test = visit("cycles", against="1")
-    table = next(frame.value for frame in test.dataframe if "what" in frame.value).set_index("what")
+    table = test.table[0].value
     assert list(table.loc["loss after"]) == ["0.300", "0.500"]
-    assert list(table.loc["the same adapter, bit for bit"]) == ["yes", "no"]
+    assert list(table.loc["adapter (SHA-256)"]) == ["e" * 12, "cd" * 6]
+    assert "The two adapters are not the same." in markdown(test)
     assert "After: Night 2, kept" in captions(test)
 
 
@@ -131,7 +132,7 @@ def test_a_night_is_compared_with_the_recorded_one(home):
     sleep(home, a_night(loss_after=0.25))
     visits.record("night", {"cycle": a_night().as_dict(), "events": []})
     test = visit("cycles")
-    table = next(frame.value for frame in test.dataframe if "what" in frame.value).set_index("what")
+    table = test.table[0].value
     assert list(table.loc["loss after"]) == ["0.250", "0.500"]
     assert "**Measured** on brain 0a0a0a" in captions(test)
     assert "**Measured, recorded**" in captions(test)
@@ -261,7 +262,7 @@ def test_the_control_of_a_night_is_in_its_row_its_title_and_its_files(home):
     assert "Night 1, kept, control: sham sleep" in [element.value for element in test.subheader]
     assert CONTROLS["sham"].sentence in captions(test)
     assert "20 passes, control: sham sleep" in captions(test)
-    table = next(frame.value for frame in test.dataframe if "what" in frame.value).set_index("what")
+    table = test.table[0].value
     assert list(table.loc["control"]) == ["Sham sleep", "none"]
     rows = csv.DictReader(io.StringIO(ledger_files.as_csv([a_night(control="sham")])))
     assert {row["control"] for row in rows} == {"sham"}

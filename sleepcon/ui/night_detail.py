@@ -124,13 +124,12 @@ def compare(found: dict[str, Run], name: str) -> None:
             ("learning rate", lambda one: f"{one.cycle.learning_rate:g}"),
             ("epochs", lambda one: str(one.cycle.epochs)),
             ("control", lambda one: control_box.title(one.cycle.control) if one.cycle.control else "none"),
-            (
-                "the same adapter, bit for bit",
-                lambda one: "yes" if one.cycle.adapter_sha256 == run.cycle.adapter_sha256 else "no",
-            ),
+            ("adapter (SHA-256)", lambda one: (one.cycle.adapter_sha256 or "none")[:12]),
         )
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="compared-figures")
+    st.table(pd.DataFrame(rows).set_index("what"))
+    same = run.cycle.adapter_sha256 == other.cycle.adapter_sha256
+    st.markdown(f"The two adapters are {'the same, bit for bit' if same else 'not the same'}.")
     for place, prompt in enumerate(prompt for prompt in ours if prompt in theirs):
         components.question(prompt, f"compared-{place}")
         components.side_by_side(

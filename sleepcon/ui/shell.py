@@ -14,9 +14,15 @@ STYLE = """
 [data-variant="segmented_control"][data-selected], [data-variant="pills"][data-selected] { color: inherit !important; }
 [data-variant="segmented_control"][data-selected] *, [data-variant="pills"][data-selected] * { color: inherit !important; }
 [data-testid="stCode"] .token { color: inherit !important; }
-@media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
+@media (prefers-reduced-motion: reduce) {
+  *, *::before, *::after { animation: none !important; transition: none !important; }
+  [data-stale="true"] { opacity: 1 !important; }
+}
 """
-"""What the settings cannot say. No text of a user's ever gets into it."""
+"""What the settings cannot say. No text of a user's ever gets into it.
+
+Streamlit fades what is being drawn anew, after a moment. Without transitions that moment is gone, and a live chart flickers.
+"""
 
 PRESENTED = """
 html { font-size: clamp(100%, 80% + 1.1vw, 150%); }
