@@ -193,8 +193,11 @@ def test_every_arm_has_a_title_of_its_own_without_underscores_or_settings_left_o
         called = arm_names.titles(studies.find(name).describe())
         assert len(set(called.values())) == len(called)
         assert not any("_" in title for title in called.values())
-    assert arm_names.titles(studies.find("dose").describe())["rate_0.25_epochs_0.5"] == "0.25 × rate, 0.5 × epochs"
-    assert arm_names.titles(studies.find("creativity").describe())["dose_0"] == "0 × rate"
+    assert (
+        arm_names.titles(studies.find("dose").describe())["rate_0.25_epochs_0.5"]
+        == "0.25\u00a0×\u00a0rate, 0.5\u00a0×\u00a0epochs"
+    )
+    assert arm_names.titles(studies.find("creativity").describe())["dose_0"] == "0\u00a0×\u00a0rate"
     shown = markdown(visit("questions")) + captions(visit("questions"))
     assert not [arm.name for name in NAMES for arm in studies.find(name).arms if "_" in arm.name and arm.name in shown]
 
@@ -222,7 +225,9 @@ def shipped_chart(name: str, found: dict) -> tuple[dict, str]:
 def test_a_dose_has_a_line_for_each_rate_over_epochs_with_intervals():
     found = doses("dose", {"learned": 0.2, "unchanged": 0.5})
     drawn, alt = shipped_chart("dose", found)
-    assert [trace["name"] for trace in drawn["data"]] == [f"{rate} × rate" for rate in ("0.25", "0.5", "1", "2") for _ in "ab"]
+    assert [trace["name"] for trace in drawn["data"]] == [
+        f"{rate}\u00a0×\u00a0rate" for rate in ("0.25", "0.5", "1", "2") for _ in "ab"
+    ]
     assert drawn["layout"]["xaxis2"]["ticktext"] == ["0.5", "1", "2"]
     learned, unchanged = drawn["data"][2:4]  # half the rate: the study's arms 3 to 5
     assert learned["y"] == pytest.approx([0.231, 0.241, 0.251])
@@ -231,7 +236,7 @@ def test_a_dose_has_a_line_for_each_rate_over_epochs_with_intervals():
     number = found["arms"]["rate_0.5_epochs_1"]["learned"]
     assert learned["y"][1] + learned["error_y"]["array"][1] == pytest.approx(number["high"])
     assert learned["y"][1] - learned["error_y"]["arrayminus"][1] == pytest.approx(number["low"])
-    assert "learned, 0.5 × rate: 0.231 [" in alt
+    assert "learned, 0.5\u00a0×\u00a0rate: 0.231 [" in alt
     assert "How it depends on the dose" in markdown(visit("questions"))
 
 

@@ -19,12 +19,17 @@ def title(arm: dict) -> str:
     if "control" in settings:
         return CONTROLS[settings["control"]].title.lower()
     if "rate" in settings and "epochs" in settings:
-        return f"{settings['rate']:g} × rate, {settings['epochs']:g} × epochs"
+        return f"{times(settings['rate'], 'rate')}, {times(settings['epochs'], 'epochs')}"
     if "dose" in settings:
-        return f"{settings['dose']:g} × rate"
+        return times(settings["dose"], "rate")
     if "threshold" in settings:
         return f"threshold {settings['threshold']:g}"
     return WORDS.get(name, name.replace("_", " "))
+
+
+def times(factor: float, what: str) -> str:
+    """A multiple of the base's own, on one line."""
+    return f"{factor:g}\u00a0×\u00a0{what}"
 
 
 def titles(study: dict) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 from plotly.subplots import make_subplots
 
-from sleepcon.ui import charts
+from sleepcon.ui import arm_names, charts
 from sleepcon.ui.palette import BLUE, GREEN, ORANGE, PINK
 from sleepcon.ui.study_results import spoken, value
 
@@ -54,7 +54,7 @@ def lines(found: dict) -> Lines:
         return {}
     there = [(arm["settings"], arm["name"]) for arm in found["study"]["arms"] if arm["name"] in found["arms"]]
     for settings, arm in sorted(there, key=lambda one: (one[0].get(shape.line, 0), one[0][shape.dose])):
-        name = f"{settings[shape.line]:g} × rate" if shape.line else "same experiences"
+        name = arm_names.times(settings[shape.line], shape.line) if shape.line else "same experiences"
         drawn.setdefault(shape.beside if "control" in settings else name, []).append((settings[shape.dose], arm))
     return drawn if any(len(points) > 1 for points in drawn.values()) else {}
 

@@ -5,7 +5,6 @@ DOSE is a field of the page that draws it: shell.begin(dose_box.DOSE)
 
 from itertools import pairwise
 
-import pandas as pd
 import streamlit as st
 
 from sleepcon import jobs
@@ -90,7 +89,7 @@ def from_recording() -> None:
 
 
 def ladder(found: dict) -> None:
-    """The slider, the reply at its dose beside the bare base's, and every dose in a table. ``found``: see ``doses.ladder``."""
+    """The slider, the reply at its dose beside the bare base's, and that at every dose. ``found``: see ``doses.ladder``."""
     replies = dict(zip(found["doses"], found["replies"], strict=True))
     dose = state.get(DOSE)
     st.slider("Dose of the adapter", LADDER[0], LADDER[-1], dose, LADDER[1], format="%.2f", **state.widget(DOSE))
@@ -98,8 +97,8 @@ def ladder(found: dict) -> None:
     components.side_by_side(("Dose 0: the base alone", replies[0.0]), (f"Dose {dose:.2f}", replies[dose]))
     st.caption(where_it_turns(replies))
     with st.expander("The reply at every dose"):
-        rows = [{"dose": f"{dose:.2f}", "reply": reply} for dose, reply in replies.items()]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, key="dose-table")
+        for one, reply in replies.items():
+            components.said(f"Dose {one:.2f}", reply or "(no words)")
 
 
 def where_it_turns(replies: dict[float, str]) -> str:

@@ -63,8 +63,8 @@ def losses(run: Run) -> None:
 def key_to_experiences(run: Run) -> None:
     """Which number stands for which experience."""
     with st.expander("Which experience is which"):
-        rows = [{"experience": number, "prompt": reply["prompt"]} for number, reply in enumerate(run.cycle.replies, 1)]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, key="experience-key")
+        for number, reply in enumerate(run.cycle.replies, 1):
+            components.said(f"Experience {number}", reply["prompt"])
 
 
 def replies(run: Run) -> None:
