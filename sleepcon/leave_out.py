@@ -108,7 +108,7 @@ def run_again(copy: Brain, row: Cycle, missing: dict, clock: night.Clock) -> Aga
     before = weights_sha256(base)
     slept = night.fall_asleep(copy, chosen, training, row.seed, folder, clock, controls.find(row.control))
     came_back = wake.learned(slept.day, slept.replies_after.taught)
-    kept, reasons = night.verdict(slept.checks, came_back, weights_sha256(base) == before)
+    kept, reasons = night.verdict(slept.checks, came_back, weights_sha256(base) == before, row.learning_rate > 0)
     clock.say("wake", "Asking what was left out.")
     turns = chat(missing["prompt"], missing["context"])
     with adapter.worn(base, folder):

@@ -154,7 +154,7 @@ def run(
     slept = fall_asleep(brain, chosen, training, order.seed, part, clock, control, order.gates)
     hash_after = weights_sha256(brain.base)
     came_back = wake.learned(slept.day, slept.replies_after.taught)
-    kept, reasons = verdict(slept.checks, came_back, hash_after == hash_before)
+    kept, reasons = verdict(slept.checks, came_back, hash_after == hash_before, training.learning_rate > 0)
     cycle = Cycle(
         cycle=number, considered=considered, consolidated=len(chosen), average_salience=sum(saliences) / len(chosen),
         loss_before=slept.loss_before, loss_after=slept.loss_after,
@@ -244,14 +244,15 @@ def train(
     return sleep.train(base, lessons, rehearsed, training, seed, clock.on_event, clock.should_stop, penalty, steps)
 
 
-def verdict(checks: list[Check], came_back: list[bool], frozen: bool) -> tuple[bool, list[str]]:
-    """Whether the night is kept, and what there is to say about it."""
+def verdict(checks: list[Check], came_back: list[bool], frozen: bool, learned: bool) -> tuple[bool, list[str]]:
+    """Whether the night is kept, and what there is to say about it. ``learned``: whether its learning rate was above 0."""
     reasons = [one.sentence for one in checks if not one.passed]
     if not frozen:
         reasons.append("The base's weights changed, which must never happen.")
     kept = not reasons
     if kept and not any(came_back):
-        reasons.append("No taught reply came back: the dose was too small. The experiences wait for another night.")
+        why = "the dose was too small" if learned else "at a learning rate of 0 nothing is learned"
+        reasons.append(f"No taught reply came back: {why}. The experiences wait for another night.")
     return kept, reasons
 
 

@@ -126,6 +126,7 @@ def test_sham_changes_nothing_at_all(brain, tiny_base):
     before = weights_sha256(tiny_base)
     cycle = one.sleep(control="sham", epochs=4, learning_rate=5.0)
     assert (cycle.control, cycle.learning_rate, cycle.kept) == ("sham", 0.0, True)
+    assert "at a learning rate of 0 nothing is learned" in cycle.reasons[0]
     assert set(cycle.change.values()) == {0.0}
     assert cycle.loss_before == cycle.loss_after
     for reply in cycle.replies:

@@ -42,27 +42,52 @@ def test_a_day_asks_what_it_did_not_teach(day):
     assert not taught & set(questions(day.far))
 
 
-def test_a_short_night_lowers_the_loss_of_its_day_and_is_taken_off(day, model):
+def test_a_short_night_lowers_the_loss_of_its_day_and_is_taken_off(day, model, monkeypatch):
+    monkeypatch.setattr(practice, "REHEARSAL_WEIGHT", 0.1)  # of random weights the full one lets next to nothing through
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    ids, weights = practice.batch_of(day.taught, [1.0] * len(day.taught), torch.device("cpu"))
+    ids, said, _ = practice.padded(day.taught)
 
     def loss():
         with torch.no_grad():
-            return float(loss_of(model, ids, weights))
+            return float(loss_of(model, ids, said))
 
     awake = loss()
-    with practice.slept(model, day, loss_of, 0):
+    held = practice.states(model, day.far)
+    with practice.slept(model, day, practice.worn_loss, 0):
         assert loss() < awake - 0.01
         changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
         assert changed == {f"model.layers.{n}.self_attn.{kind}_proj.weight" for n in (0, 1) for kind in "qv"}
         assert all(parameter.requires_grad for parameter in model.parameters())
-        loss_of(model, *practice.morning(day, torch.device("cpu"))).backward()
+        practice.worn_loss(model, *vars(practice.morning(day, held)).values()).backward()
         assert model.model.embed_tokens.weight.grad.abs().sum() > 0
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_the_shares_of_rows_are_what_their_weights_sum_to(day):
-    ids, weights = practice.batch_of(day.taught, [0.5, 1.0, 2.0, 3.0, 4.0], torch.device("cpu"))
-    assert ids.shape == weights.shape
-    assert ids.shape[1] % 16 == 0
-    assert weights.sum(1).tolist() == pytest.approx([0.5, 1.0, 2.0, 3.0, 4.0])
+def test_a_batch_counts_rows_by_their_shares_and_held_tokens_alike(day, model):
+    before = practice.states(model, day.far)
+    asked = practice.batch_of(day.taught + day.far, [0.5, 1.0, 2.0, 3.0, 4.0], before, 7.0)
+    assert asked.ids.shape[1] % 16 == 0
+    assert asked.weights.sum(1).tolist() == pytest.approx([0.5, 1.0, 2.0, 3.0, 4.0])
+    assert float(asked.held.sum()) == pytest.approx(7.0)
+    assert int((asked.held > 0).sum()) == sum(len(ids) for ids, _ in day.far)
+
+
+def test_the_loss_is_that_of_each_row_by_itself(day, model):
+    rows, moved = day.taught[:2], day.far[:2]
+    then = practice.states(model, moved)
+    with torch.no_grad():
+        model.model.layers[0].self_attn.v_proj.weight.mul_(1.5)
+        asked = practice.batch_of(rows + moved, [0.5, 2.0, 0.0, 0.25], then, 3.0)
+        whole = float(practice.worn_loss(model, *vars(asked).values()))
+        by_row = 0.0
+        for (ids, said), share in zip((*rows, moved[1]), (0.5, 2.0, 0.25), strict=True):
+            losses = -model(torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
+            places = [place for place, one in enumerate(said[1:]) if one]
+            by_row += share * sum(float(losses[place, ids[place + 1]]) for place in places) / len(places)
+        drifts = []
+        for number, (ids, _) in enumerate(moved):
+            now = model.model(torch.tensor([ids])).last_hidden_state[0]
+            old = then[number, : len(ids)]
+            drifts += ((now - old).square().sum(-1) / old.square().sum(-1)).tolist()
+    assert whole == pytest.approx(by_row + 3.0 * sum(drifts) / len(drifts), rel=0.02), "bfloat16 on one side alone"
+    assert sum(drifts) > 0.01

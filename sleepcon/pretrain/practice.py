@@ -1,9 +1,10 @@
 """Practising nights: a base that has slept many times before it ships.
 
 Each step of this stage is a short night on an invented day: a fresh adapter on q_proj and v_proj learns five exchanges beside
-ordinary ones, as ``sleep.py`` does it. Then the *base* is trained while that adapter is laid on it: questions it was taught, in
-words it was not taught; questions that look alike; ordinary ones. The adapter is thrown away. What stays is a base on which a
-change of these weights carries over to other wordings and leaves the rest alone.
+ordinary ones, as ``sleep.py`` does it. Then the *base* is trained while that adapter is laid on it: to answer what it was taught,
+in words it was not taught, to tell it from questions that look alike, and to keep its states over ordinary exchanges where they
+were without the adapter. The adapter is thrown away. What stays is a base on which a change of these weights carries over to
+other wordings and leaves the rest alone.
 
 First-order meta-learning (Finn, Abbeel and Levine 2017; Nichol, Achiam and Schulman 2018), for learning without forgetting as
 in Javed and White 2019, "Meta-learning representations for continual learning".
@@ -18,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from tokenizers import Tokenizer
 from transformers import Qwen2ForCausalLM
 
@@ -48,11 +50,13 @@ DREAMT, UNSEEN, NEAR = 3, 3, 2
 """Per experience: other wordings that are trained on, that are only asked for, and look-alike questions of each kind."""
 FAR = 60
 """Ordinary exchanges that the short night rehearses, and as many that are only asked for."""
-STEPS = (6, 14)
+STEPS = (8, 20)
 """Fewest and most steps of a short night."""
+RATES = (0.01, 0.03)
+"""Lowest and highest learning rate of a short night."""
 STEP_DREAMT, STEP_REHEARSED = 6, 9
-REHEARSAL_WEIGHT = 2.0
-B_RATIO = 4.0
+REHEARSAL_WEIGHT, B_RATIO = 20.0, 4.0
+"""As a night of the embedded base has them."""
 LONGEST = 80
 """Exchanges of more tokens are left out."""
 
@@ -141,15 +145,68 @@ def days(seed: int, first: int, count: int, assets: Path, mix: Mix, tokenizer: P
         yield from pool.imap(_day, keys, chunksize=4)
 
 
-def batch_of(rows: Sequence[Row], shares: Sequence[float], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """``(ids, weights)`` padded on the right to a multiple of 16; a row's weights sum to its share."""
-    width = -(-max(len(ids) for ids, _ in rows) // 16) * 16
+@dataclass(frozen=True)
+class Asked:
+    """Rows of one batch, padded on the right to a multiple of 16: the first are taught, the last held; a row can be both.
+
+    ``ids``: (rows, length). ``weights``: (taught rows, length), what the cross-entropy of each token counts for. ``held``:
+    (held rows, length), what the drift at each token counts for. ``before``: (held rows, length, hidden), the states there.
+    """
+
+    ids: torch.Tensor
+    weights: torch.Tensor
+    held: torch.Tensor
+    before: torch.Tensor
+
+
+def padded(rows: Sequence[Row], width: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Token ids, 1 where a token is part of a reply, 1 where there is a token, each (rows, length)."""
+    width = max(width, -(-max(len(ids) for ids, _ in rows) // 16) * 16)
     ids = torch.zeros(len(rows), width, dtype=torch.long)
-    weights = torch.zeros(len(rows), width)
-    for number, ((tokens, taught), share) in enumerate(zip(rows, shares, strict=True)):
+    taught, there = torch.zeros(len(rows), width), torch.zeros(len(rows), width)
+    for number, (tokens, marks) in enumerate(rows):
         ids[number, : len(tokens)] = torch.tensor(tokens)
-        weights[number, : len(tokens)] = torch.tensor(taught) * (share / sum(taught))
-    return ids.to(device), weights.to(device)
+        taught[number, : len(tokens)] = torch.tensor(marks)
+        there[number, : len(tokens)] = 1.0
+    return ids, taught, there
+
+
+def batch_of(rows: Sequence[Row], shares: Sequence[float], before: torch.Tensor, share: float) -> Asked:
+    """Rows as one batch: the weights of each of the first rows sum to its share, those of all held rows together to ``share``.
+
+    ``before``: the states over the held rows, the last ones, from :func:`states`, padded to their own length or more.
+    """
+    ids, said, there = padded(rows)
+    said, tokens = said[: len(shares)], there[len(rows) - len(before) :]
+    weights = said * (torch.tensor(shares)[:, None] / said.sum(1, keepdim=True))
+    room = before.new_zeros(len(before), ids.shape[1], before.shape[-1])
+    width = min(ids.shape[1], before.shape[1])
+    room[:, :width] = before[:, :width]
+    device = before.device
+    return Asked(ids.to(device), weights.to(device), (tokens * (share / tokens.sum())).to(device), room)
+
+
+def states(model: Qwen2ForCausalLM, rows: Sequence[Row]) -> torch.Tensor:
+    """The decoder's last states over some rows, (rows, length, hidden)."""
+    device = model.lm_head.weight.device
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+        return model.model(input_ids=padded(rows)[0].to(device)).last_hidden_state.float()
+
+
+def worn_loss(
+    model: Qwen2ForCausalLM, ids: torch.Tensor, weights: torch.Tensor, held: torch.Tensor, before: torch.Tensor
+) -> torch.Tensor:
+    """What a batch loses, in the fields of :class:`Asked`: weighted cross-entropy of its taught rows, in nats, and weighted
+    drift of its held ones, the squared distance of the states from what they were as a share of their square."""
+    taught = len(weights)
+    with torch.autocast(ids.device.type, torch.bfloat16):
+        hidden = model.model(input_ids=ids).last_hidden_state
+        logits = model.lm_head(hidden[:taught])
+    losses = F.cross_entropy(logits.flatten(0, 1).float(), ids[:taught].roll(-1, 1).flatten(), reduction="none")
+    said = torch.cat([weights[:, 1:], torch.zeros_like(weights[:, :1])], 1).flatten()
+    now = hidden[len(ids) - len(held) :].float()
+    moved = (now - before).square().sum(-1) / before.square().sum(-1).clamp_min(1e-6)
+    return (losses * said).sum() + (moved * held).sum()
 
 
 def adapted(model: Qwen2ForCausalLM) -> list[torch.nn.Parameter]:
@@ -157,35 +214,36 @@ def adapted(model: Qwen2ForCausalLM) -> list[torch.nn.Parameter]:
     return [weight for name, weight in model.named_parameters() if name.endswith(("q_proj.weight", "v_proj.weight"))]
 
 
-LossOf = Callable[[Qwen2ForCausalLM, torch.Tensor, torch.Tensor], torch.Tensor]
+LossOf = Callable[[Qwen2ForCausalLM, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @contextmanager
 def slept(model: Qwen2ForCausalLM, day: Day, loss_of: LossOf, seed: int) -> Iterator[None]:
-    """The model with what a short night on ``day`` does to its weights laid on; taken off at the end."""
+    """The model with what a short night on ``day`` does to its weights laid on; taken off at the end.
+
+    ``loss_of``: :func:`worn_loss`, compiled or not.
+    """
     weights = adapted(model)
     generator = torch.Generator().manual_seed(seed)
     draw = random.Random(seed)
     down = [torch.empty(RANK, w.shape[1]).uniform_(-1, 1, generator=generator) / math.sqrt(w.shape[1]) for w in weights]
     up = [torch.zeros(w.shape[0], RANK, device=w.device) for w in weights]
     down = [one.to(w.device) for one, w in zip(down, weights, strict=True)]
-    steps = draw.randint(*STEPS)
-    rate = 0.01 * 2 ** draw.uniform(-1, 1)
+    steps, rate = draw.randint(*STEPS), math.exp(draw.uniform(*map(math.log, RATES)))
     tool = torch.optim.AdamW([{"params": down, "ratio": 1.0}, {"params": up, "ratio": B_RATIO}], weight_decay=0.0, foreach=True)
     own = [weight.detach().clone() for weight in weights]
+    before = states(model, day.rehearsed)
     learning = [p for p in model.parameters() if p.requires_grad]
     for parameter in learning:
         parameter.requires_grad_(False)
     for weight in weights:
         weight.requires_grad_(True)
     for step in range(steps):
-        dreamt = draw.sample(day.dreamt, min(STEP_DREAMT, len(day.dreamt)))
-        others = draw.sample(day.rehearsed, min(STEP_REHEARSED, len(day.rehearsed)))
-        taught = day.taught + dreamt
-        shares = [1 / len(taught)] * len(taught) + [REHEARSAL_WEIGHT / len(others)] * len(others)
-        ids, places = batch_of(taught + others, shares, weights[0].device)
-        loss = loss_of(model, ids, places) * (1 + REHEARSAL_WEIGHT)
-        gradients = torch.autograd.grad(loss, weights)
+        taught = day.taught + draw.sample(day.dreamt, min(STEP_DREAMT, len(day.dreamt)))
+        others = draw.sample(range(len(day.rehearsed)), min(STEP_REHEARSED, len(day.rehearsed)))
+        shares = [1 / len(taught)] * len(taught)
+        asked = batch_of(taught + [day.rehearsed[i] for i in others], shares, before[others], REHEARSAL_WEIGHT)
+        gradients = torch.autograd.grad(loss_of(model, asked.ids, asked.weights, asked.held, asked.before), weights)
         turn = min(1.0, (step + 1) / 3) * (0.1 + 0.45 * (1 + math.cos(math.pi * step / steps)))
         for group in tool.param_groups:
             group["lr"] = rate * turn * group["ratio"]
@@ -203,13 +261,13 @@ def slept(model: Qwen2ForCausalLM, day: Day, loss_of: LossOf, seed: int) -> Iter
             weight.copy_(bare)
 
 
-TAUGHT_SHARE, NEAR_SHARE, FAR_SHARE = 2.0, 0.6, 1.0
-"""What the morning's questions count for: those of the day, those that look alike, ordinary ones."""
+TAUGHT_SHARE, NEAR_SHARE, FAR_SHARE, HELD_SHARE = 2.0, 0.6, 1.0, 20.0
+"""What the morning's questions count for: those of the day, those that look alike, ordinary ones, and the drift over these."""
 
 
-def morning(day: Day, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is asked of the model that slept, as ``(ids, weights)``."""
+def morning(day: Day, before: torch.Tensor) -> Asked:
+    """What is asked of the model that slept. ``before``: its states over ``day.far`` when it had not."""
     groups = ((day.taught + day.unseen, TAUGHT_SHARE), (day.near, NEAR_SHARE), (day.far, FAR_SHARE))
     rows = [row for group, _ in groups for row in group]
     shares = [share / len(group) for group, share in groups for _ in group]
-    return batch_of(rows, shares, device)
+    return batch_of(rows, shares, before, HELD_SHARE)

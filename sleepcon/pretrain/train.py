@@ -249,7 +249,10 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
     rates = [tool.param_groups[0]["lr"] for tool in tools]
     first = load_checkpoint(work, model, tools)
     steps = sum(stage.steps for stage in stages)
-    compiled, inner = ((torch.compile(loss_of, dynamic=True) if shutil.which("g++") else loss_of) for _ in range(2))
+    compiled, worn, inner = (
+        torch.compile(one, dynamic=True) if shutil.which("g++") else one
+        for one in (loss_of, practice.worn_loss, practice.worn_loss)  # those within a night need no gradient of the whole model
+    )
     days: Iterator[Day] = iter(())
     begun, seen, smooth = time.time(), 0, 0.0
     for step, stage, ids, weights in stage_batches(stages, seed, first):
@@ -260,8 +263,10 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
             if day is None:
                 days = practice.days(seed, step, steps - step, ASSETS, stage.practice, work / "tokenizer.json")
                 day = next(days)
+            before = practice.states(model, day.far)
             with practice.slept(model, day, inner, step):
-                compiled(model, *practice.morning(day, device)).backward()
+                asked = practice.morning(day, before)
+                worn(model, asked.ids, asked.weights, asked.held, asked.before).backward()
         with shaken(model, stage.noise, step):
             smoothing = PRACTICE_SMOOTHING if stage.practice else 0.0
             loss = compiled(model, ids.to(device), weights.to(device), smoothing)
