@@ -155,7 +155,7 @@ def test_the_small_version_is_a_job_of_its_own_and_is_shown_beside_the_shipped_o
     assert len([one for one in test.button if one.label == "Run the small version"]) == len(NAMES) - 1
     store.start(job.id)
     store.note(job.id, 0, {"stage": "study", "message": "timing: end, seed 0, 3 s.", "seconds": 3.0, "step": 1, "steps": 2})
-    assert "timing: end, seed 0, 3 s." in visits.settled(test).get("progress")[0].proto.text
+    assert "after the last session: seed 0, 3 s." in visits.settled(test).get("progress")[0].proto.text
     store.end(job.id, "done", result=made("timing", {"session": [0.75], "end": [0.25]}))
     visits.settled(test)
     (chart,) = test.get("plotly_chart")

@@ -1,5 +1,7 @@
 """A measurement that a visitor starts: its button, its progress with a way to cancel, and why it did not come to its end."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from sleepcon import jobs
@@ -7,18 +9,19 @@ from sleepcon.jobs import Job
 from sleepcon.ui import components, state
 
 
-def box(kind: str, arguments: dict, label: str, what: str, apart: str = "") -> dict | None:
+def box(kind: str, arguments: dict, label: str, what: str, apart: str = "", said: Callable[[str], str] = str) -> dict | None:
     """Draw it, and return the result of the newest job of ``kind`` that ended well (``None``: none yet).
 
     ``label``: the button's words. ``what``: a sentence for the time before the job says what it does. ``apart``: a name for
-    this box where a page has several of a kind; then only jobs with exactly these arguments count.
+    this box where a page has several of a kind; then only jobs with exactly these arguments count. ``said``: puts a
+    job's message into the page's words.
     """
     name, only = state.get(state.BRAIN_NAME), arguments if apart else None
     key = f"{kind}-{apart}" if apart else kind
     last = jobs.latest(name, kind, arguments=only)
     if last and last.active:
         st.button("Cancel", on_click=jobs.cancel, args=(last.id,), icon=":material/stop_circle:", key=f"cancel-{key}")
-        components.follow(last, lambda job: progress(job, what))
+        components.follow(last, lambda job: progress(job, what, said))
     else:
         given = (kind, name, arguments, only)
         st.button(label, on_click=submit_once, args=given, icon=":material/straighten:", key=f"start-{key}")
@@ -36,12 +39,12 @@ def submit_once(kind: str, name: str, arguments: dict, only: dict | None = None)
         jobs.submit(kind, name, arguments)
 
 
-def progress(job: Job, what: str) -> None:
+def progress(job: Job, what: str, said: Callable[[str], str] = str) -> None:
     """What a job does now, and how far its training is."""
     event = jobs.last_event(job.id) if job.state == "running" else None
     if event is None:
         st.info(what if job.state == "running" else components.waiting_sentence(job), icon=":material/hourglass_top:")
     elif event["step"]:
-        st.progress(event["step"] / event["steps"], text=event["message"])
+        st.progress(event["step"] / event["steps"], text=said(event["message"]))
     else:
-        st.info(event["message"], icon=":material/hourglass_top:")
+        st.info(said(event["message"]), icon=":material/hourglass_top:")

@@ -84,6 +84,12 @@ def run_here(study: Study) -> dict | None:
         f"The small version: the arms {arms}, one seed, on brains of its own. One run after the other; Cancel waits for the "
         "end of the run that is under way."
     )
+
+    def said(message: str) -> str:
+        """A run that has ended, by its arm's title; the job says ``study: arm, seed 0, 3 s.``"""
+        arm, _, rest = message.partition(": ")[2].partition(", ")
+        return f"{called[arm]}: {rest}" if arm in called else message
+
     return run_box.box(
-        "study", {"name": study.name}, "Run the small version", "Running the first of the arms.", apart=study.name
+        "study", {"name": study.name}, "Run the small version", "Running the first of the arms.", study.name, said
     )
