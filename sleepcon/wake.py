@@ -84,7 +84,8 @@ def check(day: Sequence[Experience], probes: Sequence[Lesson], before: Replies, 
         Check("kept", kept, gates.kept, kept >= gates.kept,
               f"{sum(same)} of {len(same)} ordinary prompts are answered as before (at least {gates.kept:.0%} must be)."),
         Check("collapse", more_alike, gates.collapse, more_alike <= gates.collapse,
-              f"{more_alike:.0%} more pairs of ordinary replies are nearly the same (at most {gates.collapse:.0%} may be)."),
+              f"Of the pairs of ordinary replies {more_alike:.0%} more than before are nearly the same "
+              f"(at most {gates.collapse:.0%} may be)."),
         Check("repeated", repeated, gates.repeated, repeated <= gates.repeated,
               f"{repeated:.0%} of the words repeat a run of four (at most {gates.repeated:.0%} may)."),
     ]  # fmt: skip

@@ -1,10 +1,10 @@
 """Practising nights: a base that has slept many times before it ships.
 
 Each step of this stage is a short night on an invented day: a fresh adapter on q_proj and v_proj learns five exchanges beside
-ordinary ones, as ``sleep.py`` does it. Then the *base* is trained while that adapter is laid on it: to answer what it was taught,
-in words it was not taught, to tell it from questions that look alike, and to keep its states over ordinary exchanges where they
-were without the adapter. The adapter is thrown away. What stays is a base on which a change of these weights carries over to
-other wordings and leaves the rest alone.
+ordinary ones, as ``sleep.py`` does it. Then the *base* is trained while that adapter is laid on it: to answer what it was
+taught, in words it was not taught, to tell it from questions that look alike, and to keep its states over ordinary exchanges
+where they were without the adapter. The adapter is thrown away. What stays is a base on which a change of these weights
+carries over to other wordings and leaves the rest alone.
 
 First-order meta-learning (Finn, Abbeel and Levine 2017; Nichol, Achiam and Schulman 2018), for learning without forgetting as
 in Javed and White 2019, "Meta-learning representations for continual learning".

@@ -6,11 +6,12 @@ norms. The loss counts the assistant's words and prose whole and what the user s
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from sleepcon.pretrain import practice
 from sleepcon.pretrain.conversations import Mix
 from sleepcon.pretrain.practice import Day
 
+Loss = TypeVar("Loss", bound=Callable[..., Any])
 PROMPT_WEIGHT = 0.2
 BATCH_TOKENS = 8192
 MAX_LENGTH = 512
@@ -239,6 +241,11 @@ def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tu
             step += 1
 
 
+def quick(loss: Loss) -> Loss:
+    """A loss that is compiled, where there is a compiler."""
+    return cast(Loss, torch.compile(loss, dynamic=True)) if shutil.which("g++") else loss
+
+
 def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tuple[Qwen2ForCausalLM, dict]:
     """Train through the stages, going on from the checkpoint in ``work``; return the model and a record for its card."""
     torch.manual_seed(seed)
@@ -249,10 +256,7 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
     rates = [tool.param_groups[0]["lr"] for tool in tools]
     first = load_checkpoint(work, model, tools)
     steps = sum(stage.steps for stage in stages)
-    compiled, worn, inner = (
-        torch.compile(one, dynamic=True) if shutil.which("g++") else one
-        for one in (loss_of, practice.worn_loss, practice.worn_loss)  # those within a night need no gradient of the whole model
-    )
+    compiled, worn, inner = quick(loss_of), quick(practice.worn_loss), quick(practice.worn_loss)
     days: Iterator[Day] = iter(())
     begun, seen, smooth = time.time(), 0, 0.0
     for step, stage, ids, weights in stage_batches(stages, seed, first):

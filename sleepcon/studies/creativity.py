@@ -66,7 +66,7 @@ STUDY = Study(
     "The stronger the dose, the less varied a brain's replies to open prompts where nothing was taught, and a night on "
     "unrelated exchanges at the base's own dose does the same; at some multiple of that dose replies collapse into sameness.",
     (
-        *(Arm(f"dose_{dose:g}", f"A night at {dose:g} times the base's own learning rate.", {"dose": dose}) for dose in DOSES),
+        *(Arm(f"dose_{dose:g}", f"A night at {dose:g} x the base's own learning rate.", {"dose": dose}) for dose in DOSES),
         Arm("unrelated", "A night at the base's own dose on as many exchanges about other things.",
             {"dose": 1, "control": "unrelated"}),
     ),
@@ -79,7 +79,7 @@ STUDY = Study(
         "new": "share of runs of four words that are neither taught nor in the base's replies to ordinary questions, 0 to 1",
         "taught_words": "share of replies that hold the key words of something taught, which nobody asked for, 0 to 1",
         "alike": "share of pairs of replies to different prompts that are nearly the same, 0 to 1",
-        "collapsed": "whether that is over half, 0 or 1",
+        "collapsed": "whether over half of those pairs are, 0 or 1",
     } | FIGURES,
     "One night; the probes are asked after it.",
     run,

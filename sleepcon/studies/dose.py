@@ -37,7 +37,7 @@ STUDY = Study(
     "What comes back rises with the learning rate and with the number of epochs, what stays as it was falls, and the base's "
     "own dose is the least that brings most of it back.",
     tuple(
-        Arm(name(rate, epochs), f"{rate:g} times the base's own learning rate, {epochs:g} times its number of epochs.",
+        Arm(name(rate, epochs), f"{rate:g} x the base's own learning rate, {epochs:g} x its number of epochs.",
             {"rate": rate, "epochs": epochs})
         for rate, epochs in product(RATES, EPOCHS)
     ),
