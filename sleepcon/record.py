@@ -84,11 +84,13 @@ MAKERS: dict[str, Callable[[Brain], dict]] = {
 """What makes each recording, from a fresh brain that remembers the document's exchanges."""
 
 
-def all_studies() -> None:
+def all_studies(seeds: int | None) -> None:
     """Run what is missing of every study, in the user's home, and write the summaries that ship."""
     studies.RECORDED.mkdir(parents=True, exist_ok=True)
     for name in studies.NAMES:
-        found = run_study(studies.find(name), on_event=lambda event: print(event.message, file=sys.stderr, flush=True))
+        found = run_study(
+            studies.find(name), seeds=seeds, on_event=lambda event: print(event.message, file=sys.stderr, flush=True)
+        )
         del found["files"]  # where they lie on this machine
         write_rounded(found, studies.RECORDED / f"{name}.json")
 
@@ -97,9 +99,11 @@ def main() -> None:
     """Make the recordings that were named, else all but the studies."""
     parser = argparse.ArgumentParser(prog="python -m sleepcon.record", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*MAKERS, STUDIES, []], help="which; none: all but studies")
-    names = parser.parse_args().names or list(MAKERS)
+    parser.add_argument("--seeds", type=int, help="of the studies: 0 to N-1 (default: each one's own, 5)")
+    asked = parser.parse_args()
+    names = asked.names or list(MAKERS)
     if STUDIES in names:
-        all_studies()
+        all_studies(asked.seeds)
     base = load_base("embedded")
     RECORDED.mkdir(exist_ok=True)
     for name in (name for name in names if name != STUDIES):

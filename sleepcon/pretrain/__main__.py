@@ -34,7 +34,7 @@ PLAN = (
     ("steady", ALL, range(400, 416), 900, 900, 0.3),
     ("defaults", DEFAULTS, range(500, 510), 450, 420, 0.0),
     ("knowledge", KNOWLEDGE, range(600, 608), 350, 330, 0.0),
-    ("practice", BALANCED, range(700, 718), 1060, 360, 0.0),
+    ("practice", BALANCED, range(700, 726), 1400, 500, 0.0),
 )
 
 

@@ -20,7 +20,7 @@ CHAT_TEMPLATE = (
 )
 # What the default recipe uses on this base; benchmarks/nights.py measures what it teaches and what it spares.
 SETTINGS = {
-    "dose": {"learning_rate": 3e-2, "epochs": 75},
+    "dose": {"learning_rate": 2e-2, "epochs": 60},
     "dream": {"rewordings": 8, "near": 6, "far": 400},
     "rehearsal_weight": 20.0,
 }
