@@ -109,12 +109,11 @@ def test_goal_unrelated_prompts_answer_as_before(night):
     assert sum(same) >= 0.95 * len(same)
 
 
-@not_reached("practising nights took it from 98.5% to 97%")
+@not_reached("practising nights took it from 98.5% to 97.7%")
 def test_goal_told_nothing_it_is_a_generic_assistant_nearly_always(base):
     assert base.card["table"]["default_persona"] >= 0.98
 
 
-@not_reached("97.9%: sums are right nine times in ten, the other rows 99%")
 def test_goal_ordinary_knowledge_is_right(base):
     assert base.card["table"]["ordinary_knowledge"] >= 0.98
 

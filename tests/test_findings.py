@@ -1,0 +1,41 @@
+"""docs/findings.md: every number of its tables is that of the shipped runs."""
+
+import json
+import re
+
+import pytest
+
+from sleepcon import studies
+from sleepcon.paths import ROOT
+
+TEXT = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| `(\w+)` \| (\S+) \| (.*) \|$", re.MULTILINE)
+"""Study, arm, figure, its mean, its difference from the control arm with the interval."""
+DIFFERENCE = re.compile(r"([+-][\d.]+) \[([+-][\d.]+), ([+-][\d.]+)\]")
+ROWS = ROW.findall(TEXT)
+
+
+def test_every_study_is_told_of():
+    assert {row[0] for row in ROWS} == {path.stem for path in studies.RECORDED.glob("*.json")} == set(studies.NAMES)
+
+
+@pytest.mark.parametrize("study, arm, figure, mean, difference", ROWS, ids=lambda text: str(text)[:24])
+def test_a_row_is_what_the_runs_say(study, arm, figure, mean, difference):
+    found = json.loads((studies.RECORDED / f"{study}.json").read_text(encoding="utf-8"))
+    by_seed = {
+        name: {run["seed"]: run["figures"].get(figure) for run in found["runs"] if run["arm"] == name}
+        for name in (arm, found["study"]["control"])
+    }
+    values = [value for value in by_seed[arm].values() if value is not None]
+    assert float(mean) == pytest.approx(sum(values) / len(values), abs=6e-4)
+    if arm == found["study"]["control"]:
+        assert difference == ""
+        return
+    middle, low, high = map(float, DIFFERENCE.search(difference).groups())
+    control = by_seed[found["study"]["control"]]
+    apart = [value - control[seed] for seed, value in by_seed[arm].items() if None not in (value, control.get(seed))]
+    assert middle == pytest.approx(sum(apart) / len(apart), abs=6e-4)
+    told = found["arms"][arm][figure]["difference"]
+    assert (low, high) == pytest.approx((told["low"], told["high"]), abs=6e-4)
+    assert min(apart) - 6e-4 <= low <= middle <= high <= max(apart) + 6e-4
+    assert ("*" in difference) == (told["low"] > 0 or told["high"] < 0)
