@@ -84,7 +84,7 @@ MAKERS: dict[str, Callable[[Brain], dict]] = {
 """What makes each recording, from a fresh brain that remembers the document's exchanges."""
 
 
-def all_studies(seeds: int | None) -> None:
+def all_studies(seeds: int | None = None) -> None:
     """Run what is missing of every study, in the user's home, and write the summaries that ship."""
     studies.RECORDED.mkdir(parents=True, exist_ok=True)
     for name in studies.NAMES:
