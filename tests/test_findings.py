@@ -19,7 +19,7 @@ def test_every_study_is_told_of():
     assert {row[0] for row in ROWS} == {path.stem for path in studies.RECORDED.glob("*.json")} == set(studies.NAMES)
 
 
-@pytest.mark.parametrize("study, arm, figure, mean, difference", ROWS, ids=lambda text: str(text)[:24])
+@pytest.mark.parametrize(("study", "arm", "figure", "mean", "difference"), ROWS, ids=lambda text: str(text)[:24])
 def test_a_row_is_what_the_runs_say(study, arm, figure, mean, difference):
     found = json.loads((studies.RECORDED / f"{study}.json").read_text(encoding="utf-8"))
     by_seed = {
