@@ -25,7 +25,7 @@ from sleepcon.paths import DOCUMENT
 from sleepcon.recorded import RECORDED, Recording
 from sleepcon.studies.runner import run_study
 
-SEED = 0
+SEED, SEEDS = 0, 5
 STUDIES = "studies"
 
 
@@ -61,8 +61,8 @@ def doses(brain: Brain) -> dict:
 
 
 def sessions(brain: Brain) -> dict:
-    """Sessions whose context fades, in each arm at one seed, as ``frozen.study`` gives them."""
-    return frozen.study(brain.base, [SEED])
+    """Sessions whose context fades, in each arm at five seeds, as ``frozen.study`` gives them."""
+    return frozen.study(brain.base, list(range(SEEDS)))
 
 
 def consistent(brain: Brain) -> dict:
