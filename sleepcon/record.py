@@ -23,9 +23,10 @@ from sleepcon.measure import measure
 from sleepcon.model import load_base
 from sleepcon.paths import DOCUMENT
 from sleepcon.recorded import RECORDED, Recording
+from sleepcon.studies.protocol import SEEDS
 from sleepcon.studies.runner import run_study
 
-SEED, SEEDS = 0, 5
+SEED = 0
 STUDIES = "studies"
 
 
@@ -61,7 +62,7 @@ def doses(brain: Brain) -> dict:
 
 
 def sessions(brain: Brain) -> dict:
-    """Sessions whose context fades, in each arm at five seeds, as ``frozen.study`` gives them."""
+    """Sessions whose context fades, in each arm at as many seeds as a study has, as ``frozen.study`` gives them."""
     return frozen.study(brain.base, list(range(SEEDS)))
 
 
@@ -84,13 +85,11 @@ MAKERS: dict[str, Callable[[Brain], dict]] = {
 """What makes each recording, from a fresh brain that remembers the document's exchanges."""
 
 
-def all_studies(seeds: int | None = None) -> None:
+def all_studies() -> None:
     """Run what is missing of every study, in the user's home, and write the summaries that ship."""
     studies.RECORDED.mkdir(parents=True, exist_ok=True)
     for name in studies.NAMES:
-        found = run_study(
-            studies.find(name), seeds=seeds, on_event=lambda event: print(event.message, file=sys.stderr, flush=True)
-        )
+        found = run_study(studies.find(name), on_event=lambda event: print(event.message, file=sys.stderr, flush=True))
         del found["files"]  # where they lie on this machine
         write_rounded(found, studies.RECORDED / f"{name}.json")
 
@@ -99,11 +98,9 @@ def main() -> None:
     """Make the recordings that were named, else all but the studies."""
     parser = argparse.ArgumentParser(prog="python -m sleepcon.record", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*MAKERS, STUDIES, []], help="which; none: all but studies")
-    parser.add_argument("--seeds", type=int, help="of the studies: 0 to N-1 (default: each one's own, 5)")
-    asked = parser.parse_args()
-    names = asked.names or list(MAKERS)
+    names = parser.parse_args().names or list(MAKERS)
     if STUDIES in names:
-        all_studies(asked.seeds)
+        all_studies()
     base = load_base("embedded")
     RECORDED.mkdir(exist_ok=True)
     for name in (name for name in names if name != STUDIES):

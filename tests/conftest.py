@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import tiny
 
+from sleepcon import jobs, recorded
 from sleepcon.experience import Experience
 
 ORLO = Experience("What should I call you?", "Orlo.", session=22, salience=0.9)
@@ -32,6 +33,16 @@ def own_home(tmp_path, monkeypatch) -> Path:
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     return home
+
+
+@pytest.fixture
+def home(own_home, monkeypatch, tmp_path):
+    """For tests of pages: the user's home, no worker, and nothing recorded."""
+    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
+    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
+    recorded.recording.cache_clear()
+    yield own_home
+    recorded.recording.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 from visits import BRAIN, SCRIPT, a_night, button, captions, in_url, markdown, metrics, sleep, texts
 
-from sleepcon import jobs, recorded
+from sleepcon import jobs
 from sleepcon.jobs import store
 from sleepcon.memory import Memory
 from sleepcon.ui import APP, brains, components, ideas, shell, state
@@ -22,13 +22,7 @@ DOSE = {"threshold": 0.6, "seed": 0, "measured": False, "weights": dict.fromkeys
 """What a night is asked for when nothing has been changed."""
 
 
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def visit(**url: str) -> AppTest:

@@ -10,19 +10,12 @@ import visits
 from conftest import BIX, ORLO
 from visits import BRAIN, SCRIPT, a_night, button, captions, html, in_url, markdown, metrics, sleep, texts, visit
 
-from sleepcon import documented, jobs, recorded
+from sleepcon import documented
 from sleepcon.controls import CONTROLS, Evening
 from sleepcon.jobs import store
 from sleepcon.ui import brains, charts_runs, components, control_box, filtering, ledger_files, token_change
 
-
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def second(**changes):

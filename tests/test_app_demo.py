@@ -6,7 +6,6 @@ import pytest
 import visits
 from visits import BRAIN, SCRIPT, a_night, button, captions, in_url, markdown, metrics, settled, sleep, texts, visit
 
-from sleepcon import jobs, recorded
 from sleepcon.experience import Experience, with_ids
 from sleepcon.jobs import store
 from sleepcon.memory import Memory
@@ -18,13 +17,7 @@ FACTORS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def said(prompt: str = "Who are you?", reply: str = "I am an assistant.") -> None:

@@ -23,7 +23,7 @@ from visits import (
     visit,
 )
 
-from sleepcon import documented, jobs, recorded
+from sleepcon import documented, jobs
 from sleepcon.experience import Experience, read_experiences, with_ids
 from sleepcon.jobs import store
 from sleepcon.memory import Memory
@@ -36,13 +36,7 @@ ALIKE = (1.0,) * 5
 TOKENS = [["<b>I</b>", -4.0], [" am", -2.0], ["\n", -0.1], ["<|im_end|>", -0.3]]
 
 
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def factors(value: float = 0.5, **others: float) -> dict[str, dict]:

@@ -9,7 +9,6 @@ import pytest
 import visits
 from visits import BRAIN, SCRIPT, a_night, button, captions, finished_job, html, in_url, markdown, metrics, sleep, texts, visit
 
-from sleepcon import jobs, recorded
 from sleepcon.experience import Experience, read_experiences, with_ids
 from sleepcon.jobs import store
 from sleepcon.memory import Memory
@@ -22,13 +21,7 @@ VALUES = (0.9, 0.8, 0.1, 0.5, 0.2)
 """Measured factors of an experience: their mean is .5."""
 
 
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def factors(values=VALUES) -> dict[str, dict]:

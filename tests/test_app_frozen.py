@@ -6,7 +6,7 @@ import pytest
 import visits
 from visits import BRAIN, SCRIPT, button, captions, html, in_url, markdown, texts, visit
 
-from sleepcon import documented, jobs, recorded
+from sleepcon import documented
 from sleepcon.jobs import store
 from sleepcon.ui import charts_frozen, frozen_results
 
@@ -16,13 +16,7 @@ PROBES = [{"prompt": "Who are you?", "key": ["sage"], "kind": "name"}]
 NEAR = [{"prompt": "Are horses people?", "key": ["sage"], "kind": ""}]
 
 
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def study(none, sham, slept, spared=1.0, kept=True, seeds=(0,), left_out=()) -> dict:

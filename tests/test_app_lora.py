@@ -7,7 +7,7 @@ import pytest
 import visits
 from visits import BRAIN, SCRIPT, a_night, button, captions, html, in_url, markdown, metrics, sleep, texts, visit
 
-from sleepcon import documented, jobs, recorded
+from sleepcon import documented
 from sleepcon.adapter import LoraSettings
 from sleepcon.architecture import MODULES, QWEN, embedded
 from sleepcon.brain import MAX_DOSE
@@ -26,13 +26,7 @@ LADDER_OF = {
 }
 
 
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def answered(prompt: str = "Who are you?", cycle: int = 1) -> None:

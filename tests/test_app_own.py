@@ -4,20 +4,12 @@ import pytest
 import visits
 from visits import BRAIN, SCRIPT, button, texts, visit
 
-from sleepcon import jobs, recorded
 from sleepcon.errors import UserError
 from sleepcon.experience import Experience
 from sleepcon.jobs import store
 from sleepcon.ui import own
 
-
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 GOOD = b'{"prompt": "Hi", "response": "Hello.", "salience": 0.7}\n{"prompt": "Hi", "response": "Hello.", "salience": 0.7}\n'

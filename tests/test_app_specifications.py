@@ -4,7 +4,7 @@ import pytest
 import visits
 from visits import BRAIN, a_night, button, captions, in_url, markdown, metrics, sleep, texts, visit
 
-from sleepcon import documented, jobs, recorded
+from sleepcon import documented
 from sleepcon.architecture import QWEN
 from sleepcon.jobs import store
 from sleepcon.ui import specifications
@@ -22,13 +22,7 @@ FACTS = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def tables(test) -> str:

@@ -4,17 +4,10 @@ import pytest
 import visits
 from visits import BRAIN, SCRIPT, a_night, button, captions, in_url, markdown, sleep, texts, visit
 
-from sleepcon import consistency, jobs, recorded
+from sleepcon import consistency
 from sleepcon.jobs import store
 
-
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def a_result(kept: bool = True) -> dict:

@@ -1,4 +1,4 @@
-"""docs/findings.md: every number of its tables is that of the shipped runs."""
+"""docs/findings.md and README: every number of their tables is that of the shipped runs."""
 
 import json
 import re
@@ -7,6 +7,7 @@ import pytest
 
 from sleepcon import studies
 from sleepcon.paths import ROOT
+from sleepcon.statistics import paired_interval
 
 TEXT = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| `([\w.]+)` \| `(\w+)` \| (\S+) \| (.*) \|$", re.MULTILINE)
@@ -39,3 +40,26 @@ def test_a_row_is_what_the_runs_say(study, arm, figure, mean, difference):
     assert (low, high) == pytest.approx((told["low"], told["high"]), abs=6e-4)
     assert min(apart) - 6e-4 <= low <= middle <= high <= max(apart) + 6e-4
     assert ("*" in difference) == (told["low"] > 0 or told["high"] < 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "study", "figure", "this", "that"),
+    [
+        ("against as much drawn by chance", "controls", "salience_kept", "sleep", "random"),
+        ("against a night with a learning rate of 0", "controls", "salience_kept", "sleep", "sham"),
+        ("against a night on everything", "controls", "salience_kept", "sleep", "everything"),
+        ("whose experiences all weigh alike", "controls", "salience_kept", "sleep", "unweighted"),
+        ("with rehearsal, against without", "controls", "unchanged", "sleep", "no_rehearsal"),
+        ("with sleep, against without", "frozen", "answered_25", "sleep", "none"),
+    ],
+)
+def test_the_readme_says_what_the_runs_say(words, study, figure, this, that):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = [line for line in readme.splitlines() if line.startswith("|") and words in line]
+    told = [float(number) for number in re.findall(r"[+-]?\d\.\d\d", line.split("|", 2)[2])]
+    runs = json.loads((studies.RECORDED / f"{study}.json").read_text(encoding="utf-8"))["runs"]
+    ours, theirs = ([run["figures"][figure] for run in sorted(runs, key=lambda run: run["seed"]) if run["arm"] == arm]
+                    for arm in (this, that))  # fmt: skip
+    gap = paired_interval(ours, theirs)
+    means = [sum(values) / len(values) for values in (ours, theirs)]
+    assert told == pytest.approx([*means, gap.mean, gap.low, gap.high], abs=0.011)

@@ -7,20 +7,13 @@ import visits
 from conftest import BIG_DOSE, BIX, ORLO, SMALL_DOSE
 from visits import BRAIN, a_night, button, captions, markdown, sleep, visit
 
-from sleepcon import jobs, recall, recorded
+from sleepcon import recall
 from sleepcon.errors import UserError
 from sleepcon.jobs import store, tasks
 from sleepcon.metrics import token_f1
 from sleepcon.sleep import Stopped
 
-
-@pytest.fixture(autouse=True)
-def home(own_home, monkeypatch, tmp_path):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda: None)
-    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "none")
-    recorded.recording.cache_clear()
-    yield own_home
-    recorded.recording.cache_clear()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def reply(id: str, taught: str, before: str, after: str) -> dict:

@@ -159,9 +159,9 @@ class Asked:
     before: torch.Tensor
 
 
-def padded(rows: Sequence[Row], width: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def padded(rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Token ids, 1 where a token is part of a reply, 1 where there is a token, each (rows, length)."""
-    width = max(width, -(-max(len(ids) for ids, _ in rows) // 16) * 16)
+    width = -(-max(len(ids) for ids, _ in rows) // 16) * 16
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     taught, there = torch.zeros(len(rows), width), torch.zeros(len(rows), width)
     for number, (tokens, marks) in enumerate(rows):
