@@ -80,7 +80,7 @@ with right:
             seeds = ", ".join(map(str, result["seeds"]))
             components.measured(label, f"in throw-away copies of its base, seed {seeds}, {said}")
         elif kept:
-            components.recorded(kept, f"sessions 22 to 25 in three arms, {said}")
+            components.recorded(kept, f"sessions 22 to 25 in three arms, {said}", ", ".join(map(str, result["seeds"])))
 st.markdown(
     "Both charts run from 0 to 100%, but they count different things: the published score counts phrases of an identity, ours "
     "the share of questions answered as taught."

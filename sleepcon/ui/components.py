@@ -40,10 +40,12 @@ def computed(what: str) -> None:
     st.caption(f":material/straighten: **Measured:** computed {what}.")
 
 
-def recorded(recording: Recording, what: str) -> None:
-    """Label numbers of a recorded run: ``what`` was measured, when, on which base and with which seed."""
+def recorded(recording: Recording, what: str, seeds: str = "") -> None:
+    """Label numbers of a recorded run: ``what`` was measured, when, on which base and with which seed (``seeds``: several)."""
     base = f"embedded base {recording.base_sha256[:12]}"
-    st.caption(f":material/history: **Measured, recorded** on {recording.made}, {base}, seed {recording.seed}: {what}.")
+    st.caption(
+        f":material/history: **Measured, recorded** on {recording.made}, {base}, seed {seeds or recording.seed}: {what}."
+    )
 
 
 def illustrative(what: str) -> None:
