@@ -76,11 +76,11 @@ with right:
         charts_frozen.measured(result, "measured")
         night = next(course["night"] for course in result["courses"] if course["arm"] == "sleep")
         said = f"learning rate {night['learning_rate']:g}, {night['epochs']} passes, {len(result['probes'])} probes"
+        seeds = ", ".join(map(str, result["seeds"]))
         if done_result:
-            seeds = ", ".join(map(str, result["seeds"]))
             components.measured(label, f"in throw-away copies of its base, seed {seeds}, {said}")
         elif kept:
-            components.recorded(kept, f"sessions 22 to 25 in three arms, {said}", ", ".join(map(str, result["seeds"])))
+            components.recorded(kept, f"sessions 22 to 25 in three arms, {said}", seeds)
 st.markdown(
     "Both charts run from 0 to 100%, but they count different things: the published score counts phrases of an identity, ours "
     "the share of questions answered as taught."
