@@ -10,32 +10,26 @@ shell.begin()
 st.title("Open research questions", anchor=False)
 st.markdown(
     "The document ends with five questions and answers none of them. Each has a study here: its hypothesis, arms and probes "
-    "were written down before the first run, and what came out is shown, whichever way it fell."
+    "were written down before the first run, and what came out is shown, whichever way it fell. In the charts a dot is a mean, "
+    "a bar its 95% interval over seeds."
 )
-there = [one.study for one in (*PROTOCOLS, *FURTHER) if studies.load_summary(one.study)]
-if not there:
-    st.info(
-        "None of these studies has been run yet for this version. The small version of each runs on this machine; one seed is "
-        "an observation, not an answer.",
-        icon=":material/info:",
-    )
+st.markdown(f"**What limits all of them.** {LIMITS}")
+st.markdown(
+    "The small version of a study is a few of its arms at one seed, on brains of its own, run on this machine: an observation, "
+    "not an answer. One run goes after the other; Cancel waits for the end of the run that is under way."
+)
+if not any(studies.load_summary(one.study) for one in (*PROTOCOLS, *FURTHER)):
+    st.info("None of these studies has been run yet for this version.", icon=":material/info:")
 
 
 def section(protocol: Protocol) -> None:
-    """A study: its hypothesis, what came out, what else it stated in advance, and its small version."""
+    """A study: its hypothesis, what came out, what else there is to say of it, and its small version."""
     study = studies.find(protocol.study)
     st.markdown(f"**Hypothesis to test.** {study.hypothesis}")
     shown = st.container()  # what the box below has found is drawn above it
-    study_box.stated(study)
     here = study_box.run_here(study)
     with shown:
-        study_box.draw(study, f"{protocol.limits} {LIMITS}", here)
-    if protocol.tries:
-        st.markdown("**To try now**")
-    for one in protocol.tries:
-        with st.container(gap=None):
-            st.markdown(one.what)
-            shell.link(one.page, one.label)
+        study_box.draw(protocol, study, here)
 
 
 for place, protocol in enumerate(PROTOCOLS, 1):

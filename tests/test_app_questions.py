@@ -98,7 +98,9 @@ def test_a_shipped_result_has_its_chart_reading_limits_and_source():
     assert "- **one long night**: higher than several nights by 1.060 (95% interval +" in shown
     assert "- **unrelated text**: lower than several nights by 0.460 (95% interval -" in shown
     assert "- **sham sleep**: no difference from several nights seen beyond its interval of -" in shown
-    assert "1 higher, 1 lower, 1 with no difference seen" in shown
+    said = next(one.value for one in test.markdown if one.value.startswith("**Result.** Cycles: first night from which on"))
+    assert "The control, **several nights**: 0.700 [" in said
+    assert said.endswith("Higher: one long night. Lower: unrelated text. No difference seen: sham sleep.")
     assert PROTOCOLS[0].limits in shown
     assert f"**Measured, recorded** on {found['made']}, base abababababab, seeds 0, 1, 2, 3, 4" in captions(test)
     (chart,) = test.get("plotly_chart")
@@ -110,6 +112,9 @@ def test_a_shipped_result_has_its_chart_reading_limits_and_source():
     assert trace["x"][at] - trace["error_x"]["arrayminus"][at] == pytest.approx(low)
     assert trace["x"][at] + trace["error_x"]["array"][at] == pytest.approx(high)
     assert trace["y"][0] == "several nights (control)"
+    (fold,) = [one for one in test.expander if any("Arm by arm" in text.value for text in one.markdown)]
+    assert [table.value.columns[0] for table in fold.dataframe] == ["arm", "arm"]
+    assert fold.dataframe[0].value.query("arm == 'one long night'")["mean"].item() == pytest.approx(1.76)
     assert "one long night 1.760 [" in chart.proto.alt
 
 
@@ -136,7 +141,7 @@ def test_the_words_follow_from_the_interval(difference, words):
 def test_a_figure_that_no_seed_has_and_too_few_seeds_are_said():
     found = made("cycles", {"nights": [0.5, 0.6], "sham": [None, None]})
     overall, (sentence,) = study_results.reading(found)
-    assert "The others are compared with **several nights**: 0.550 [" in overall
+    assert "The control, **several nights**: 0.550 [" in overall
     assert "no seed has a figure of both" in sentence
     assert study_results.caveats(found) == ["2 seeds of the 5 that the study plans: an observation, not an answer."]
     assert study_results.caveats(found | {"failed": 1})[1].startswith("1 of 4 runs did not come to their end")
@@ -218,7 +223,7 @@ def shipped_chart(name: str, found: dict) -> tuple[dict, str]:
     studies.RECORDED.mkdir(exist_ok=True)
     (studies.RECORDED / f"{name}.json").write_text(json.dumps(found))
     studies.load_summary.cache_clear()
-    _, chart = visit("questions").get("plotly_chart")
+    (chart,) = visit("questions").get("plotly_chart")  # it holds what a chart of the arms would
     return json.loads(chart.proto.spec), chart.proto.alt
 
 
@@ -237,7 +242,7 @@ def test_a_dose_has_a_line_for_each_rate_over_epochs_with_intervals():
     assert learned["y"][1] + learned["error_y"]["array"][1] == pytest.approx(number["high"])
     assert learned["y"][1] - learned["error_y"]["arrayminus"][1] == pytest.approx(number["low"])
     assert "learned, 0.5\u00a0×\u00a0rate: 0.231 [" in alt
-    assert "How it depends on the dose" in markdown(visit("questions"))
+    assert "**Below it in the chart.** Unchanged: share of unrelated prompts" in markdown(visit("questions"))
 
 
 def test_creativity_is_drawn_against_the_dose_and_unrelated_text_stands_alone():
@@ -250,6 +255,21 @@ def test_creativity_is_drawn_against_the_dose_and_unrelated_text_stands_alone():
     assert len(collapsed["y"]) == 6
     assert (other["name"], other["mode"], round(other["x"][0])) == ("unrelated text", "markers", 3)
     assert other["y"] == pytest.approx([0.661])
+
+
+def test_beside_a_small_version_doses_have_the_chart_of_arms_too():
+    shipped_chart("dose", doses("dose", {"learned": 0.2, "unchanged": 0.5}))
+    visits.finished_job("study", {"name": "dose"}, made("dose", {"rate_0.25_epochs_0.5": [0.1], "rate_1_epochs_1": [0.8]}))
+    response, arms = visit("questions").get("plotly_chart")
+    assert len(json.loads(response.proto.spec)["data"]) == 8
+    assert [trace["name"] for trace in json.loads(arms.proto.spec)["data"]] == ["shipped", "small, this machine"]
+
+
+def test_a_figure_whose_words_rest_on_others_has_words_of_its_own():
+    found = doses("controls", {"salience_kept": 0.2, "learned": 0.2})
+    assert found["study"]["figures"]["salience_kept"].startswith("the same")
+    assert not [one for one in found["study"]["figures"] if "the same," in study_results.meaning(found, one)]
+    assert study_results.meaning(found, "learned").startswith("Learned: share of the experiences whose taught reply")
 
 
 def test_a_single_dose_of_each_line_is_no_response():

@@ -42,9 +42,14 @@ def finished_loss(curve: Sequence[float], key: str) -> None:
         st.dataframe(pd.DataFrame({"step": steps, "loss (nats per token)": curve}), hide_index=True, key=f"{key}-table")
 
 
-def finished(figure: go.Figure, key: str, alt: str, table: pd.DataFrame, height: int = HEIGHT) -> None:
-    """A finished figure with its text alternative, and its numbers as a table. ``key``: one of its own on the page."""
+def bare(figure: go.Figure, key: str, alt: str, height: int) -> None:
+    """A finished figure with its text alternative; the caller has its table elsewhere on the page."""
     figure.update_layout(height=height, margin={"l": 10, "r": 10, "t": 10, "b": 10}, dragmode=False)
     st.plotly_chart(figure, key=f"{key}-chart", config={"displayModeBar": False}, alt=alt)
+
+
+def finished(figure: go.Figure, key: str, alt: str, table: pd.DataFrame, height: int = HEIGHT) -> None:
+    """A finished figure with its text alternative, and its numbers as a table. ``key``: one of its own on the page."""
+    bare(figure, key, alt, height)
     with st.expander("The same numbers as a table"):
         st.dataframe(table, hide_index=True, key=f"{key}-table")

@@ -16,7 +16,10 @@ APART = 0.07
 
 @dataclass(frozen=True)
 class Response:
-    """What is drawn of a study. ``dose``: the setting on the horizontal axis, ``line``: the one that a line holds fixed."""
+    """What is drawn of a study. ``figures``: its main one and another.
+
+    ``dose``: the setting on the horizontal axis, ``line``: the one that a line holds fixed.
+    """
 
     figures: tuple[str, str]
     dose: str
@@ -34,7 +37,6 @@ RESPONSES = {
     ),
     "creativity": Response(
         ("distinct_2", "collapsed"), "dose", "learning rate, times the base's own",
-        "Replies have collapsed where over half of their pairs, from different prompts, are nearly the same. "
         "The line joins the nights on the same experiences; the point beside it is a night on unrelated text.",
         beside="unrelated text",
     ),
@@ -59,8 +61,8 @@ def lines(found: dict) -> Lines:
     return drawn if any(len(points) > 1 for points in drawn.values()) else {}
 
 
-def response(found: dict, drawn: Lines, key: str) -> None:
-    """Draw ``lines(found)``, the two figures one under the other, with their table."""
+def response(found: dict, drawn: Lines, key: str) -> pd.DataFrame:
+    """Draw ``lines(found)``, the two figures one under the other; returns the chart's table."""
     shape = RESPONSES[found["study"]["name"]]
     doses = sorted({dose for points in drawn.values() for dose, _ in points})
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.08)
@@ -96,4 +98,5 @@ def response(found: dict, drawn: Lines, key: str) -> None:
     figure.update_xaxes(title=shape.axis, row=2, col=1)
     figure.update_layout(legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"})
     alt = f"Against {shape.axis}, mean and 95% interval over seeds. {'. '.join(said)}."
-    charts.finished(figure, key, alt, pd.DataFrame(rows), height=470)
+    charts.bare(figure, key, alt, height=370)
+    return pd.DataFrame(rows)

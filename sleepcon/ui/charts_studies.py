@@ -14,8 +14,11 @@ NARROW = 19
 """Characters of an arm's title on one line, so that the chart has room beside it on a small screen."""
 
 
-def arms(results: list[tuple[str, dict]], key: str) -> None:
-    """Means as dots, intervals as bars, of one or two (name, summary) of the same study; the control arm is named as such."""
+def arms(results: list[tuple[str, dict]], key: str) -> pd.DataFrame:
+    """Means as dots, intervals as bars, of one or two (name, summary) of the same study; returns the chart's table.
+
+    The control arm is named as such.
+    """
     _, first = results[0]
     figure, control = study_results.main_figure(first), first["study"]["control"]
     names = list(dict.fromkeys(arm for _, found in results for arm in found["arms"]))
@@ -49,7 +52,8 @@ def arms(results: list[tuple[str, dict]], key: str) -> None:
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     alt = f"{spoken(figure)} of each arm, mean and 95% interval over seeds. {'. '.join(said)}."
-    charts.finished(drawn, key, alt, pd.DataFrame(rows), height=130 + 34 * len(names))
+    charts.bare(drawn, key, alt, height=92 + 28 * len(names))
+    return pd.DataFrame(rows)
 
 
 def in_lines(title: str) -> str:

@@ -1,48 +1,61 @@
-"""A study on the page: the shipped result, its reading and limits, and its small version, run on this machine."""
+"""A study on the page: its result in a sentence and a chart, all the rest of it folded away, and its small version."""
 
 import pandas as pd
 import streamlit as st
 
 from sleepcon import studies
 from sleepcon.studies.protocol import Study
-from sleepcon.ui import arm_names, charts_doses, charts_studies, run_box, study_results
+from sleepcon.ui import arm_names, charts_doses, charts_studies, run_box, shell, study_results
+from sleepcon.ui.questions import Protocol
 
 SHIPPED, HERE = "shipped", "small, this machine"
+Results = list[tuple[str, dict]]
+"""(``SHIPPED`` or ``HERE``, a ``studies.results.summary``)."""
 
 
-def draw(study: Study, limits: str, here: dict | None) -> None:
-    """What is known: the shipped result (``None`` is said), beside it ``here``, the small version's result, if there is one."""
+def draw(protocol: Protocol, study: Study, here: dict | None) -> None:
+    """What is known: the shipped result (``None`` is said) and ``here``, the small version's result, if there is one."""
     shipped = studies.load_summary(study.name)
     results = [(name, found) for name, found in ((SHIPPED, shipped), (HERE, here)) if found]
-    if shipped:
-        st.badge("measured", icon=":material/science:", color="blue")
-    else:
+    if not shipped:
         st.badge("not run yet at its planned seeds" if here else "not run yet", icon=":material/hourglass_empty:", color="gray")
-    if not results:
-        return
-    figure = study_results.main_figure(results[0][1])
-    st.markdown(f"**What the chart shows.** {figure.replace('_', ' ').capitalize()}: {study.figures.get(figure, figure)}.")
-    charts_studies.arms(results, f"study-{study.name}")
-    dose_response(study, results[0][1])
+    for name, found in results:
+        told(name, found)
+    tables = charts(study, results) if results else []
     for name, found in results:
         label(found, name == SHIPPED)
-    for name, found in results:
-        told(study, name, found)
-    st.markdown(f"**Limits.** {limits}")
+    if results:
+        st.markdown(f"**Limits.** {protocol.limits}")
+    with st.expander("Arms, tables, and what to try" if protocol.tries else "Arms and tables"):
+        details(study, results, tables)
+        for one in protocol.tries:
+            with st.container(gap=None):
+                st.markdown(f"**To try now.** {one.what}")
+                shell.link(one.page, one.label)
 
 
-def dose_response(study: Study, found: dict) -> None:
-    """Where the arms are doses: what comes of more and of less."""
+def told(name: str, found: dict) -> None:
+    """A result in words: all arms of a shipped one in a sentence; the few of a small one, and what it lacks, besides."""
+    overall, sentences = study_results.reading(found)
+    start = "Result" if name == SHIPPED else "Result of the small version"
+    st.markdown(f"**{start}.** {study_results.meaning(found, study_results.main_figure(found))}. {overall}")
+    more = study_results.caveats(found) if name == SHIPPED else sentences + study_results.caveats(found)
+    if more:
+        st.markdown("\n".join(f"- {sentence}" for sentence in more))
+
+
+def charts(study: Study, results: Results) -> list[pd.DataFrame]:
+    """Where the arms are doses, what comes of more and of less; else, and beside a small version, the arms. Their tables."""
+    found, tables = results[0][1], []
     drawn = charts_doses.lines(found)
-    if not drawn:
-        return
-    shape = charts_doses.RESPONSES[study.name]
-    figures = " ".join(f"{study_results.spoken(one).capitalize()}: {study.figures[one]}." for one in shape.figures)
-    st.markdown(
-        f"**How it depends on the dose.** {figures} {shape.words} Each point is a mean, each bar its 95% interval over seeds. "
-        "The doses stand equally far apart."
-    )
-    charts_doses.response(found, drawn, f"response-{study.name}")
+    if drawn:
+        shape = charts_doses.RESPONSES[study.name]
+        second = study_results.meaning(found, shape.figures[1])
+        st.markdown(f"**Below it in the chart.** {second}. {shape.words} The doses stand equally far apart.")
+        tables.append(charts_doses.response(found, drawn, f"response-{study.name}"))
+    if not drawn or len(results) > 1:
+        tables.append(charts_studies.arms(results, f"study-{study.name}"))
+    return tables
 
 
 def label(found: dict, shipped: bool) -> None:
@@ -55,35 +68,30 @@ def label(found: dict, shipped: bool) -> None:
         st.caption(f":material/straighten: **Measured** on this machine on {found['made']}, small version, {of}.")
 
 
-def told(study: Study, name: str, found: dict) -> None:
-    """A result in words, and every figure of it folded away."""
-    overall, sentences = study_results.reading(found)
-    start = "What it says" if name == SHIPPED else "What the small version says"
-    st.markdown(f"**{start}.** {overall}")
-    st.markdown("\n".join(f"- {sentence}" for sentence in sentences + study_results.caveats(found)))
-    with st.expander(f"Every figure, {name}"):
+def details(study: Study, results: Results, tables: list[pd.DataFrame]) -> None:
+    """What a first reader can do without: a sentence and all figures of each arm, and what the study stated in advance."""
+    called = arm_names.titles(study.describe())
+    of = "\n".join(f"- {called[arm.name]}: {arm.sentence}" for arm in study.arms)
+    st.markdown(f"**Arms.** The others are compared with **{called[study.control]}**, seed by seed.\n\n{of}")
+    for name, found in results:
+        if name == SHIPPED:
+            st.markdown("**Arm by arm.**\n\n" + "\n".join(f"- {sentence}" for sentence in study_results.reading(found)[1]))
+    for place, table in enumerate(tables):
+        st.markdown("**The chart's numbers as a table.**")
+        st.dataframe(table, hide_index=True, key=f"chart-{study.name}-{place}")
+    for name, found in results:
+        st.markdown(f"**Every figure, {name}.**")
         st.dataframe(pd.DataFrame(study_results.numbers(found)), hide_index=True, key=f"figures-{study.name}-{name}")
-        st.markdown("\n".join(f"- {key.replace('_', ' ')}: {words}" for key, words in found["study"]["figures"].items()))
-
-
-def stated(study: Study) -> None:
-    """What the study states in advance, beside its hypothesis."""
-    with st.expander("What it takes"):
-        called = arm_names.titles(study.describe())
-        of = "\n".join(f"- {called[arm.name]}: {arm.sentence}" for arm in study.arms)
-        st.markdown(f"**Arms.** The others are compared with **{called[study.control]}**, seed by seed.\n\n{of}")
-        st.markdown(f"**Probes.** {study.probes}")
-        st.markdown(f"**When it stops.** {study.stop_rule} {len(study.seeds)} seeds.")
+        st.markdown("\n".join(f"- {study_results.meaning(found, figure)}" for figure in found["study"]["figures"]))
+    st.markdown(f"**Probes.** {study.probes}")
+    st.markdown(f"**When it stops.** {study.stop_rule} {len(study.seeds)} seeds.")
+    small = " and ".join(f"“{called[name]}”" for name in study.small)
+    st.markdown(f"**The small version.** The arms {small}, one seed, on brains of its own.")
 
 
 def run_here(study: Study) -> dict | None:
     """The button of the small version, its progress, and its newest result."""
     called = arm_names.titles(study.describe())
-    arms = " and ".join(f"“{called[name]}”" for name in study.small)
-    st.caption(
-        f"The small version: the arms {arms}, one seed, on brains of its own. One run after the other; Cancel waits for the "
-        "end of the run that is under way."
-    )
 
     def said(message: str) -> str:
         """A run that has ended, by its arm's title; the job says ``study: arm, seed 0, 3 s.``"""

@@ -2,6 +2,13 @@
 
 from sleepcon.ui.arm_names import titles
 
+NAMES = {"distinct_1": "distinct-1", "distinct_2": "distinct-2", "self_bleu": "self-BLEU", "kl": "KL divergence"}
+"""Figures that have another name than theirs with a blank in place of the underscore."""
+MEANINGS = {
+    "salience_kept": "share of the experiences whose taught reply comes back, each counting as much as its salience, 0 to 1",
+    "collapsed": "whether over half of the pairs of replies to different prompts are nearly the same, 0 or 1",
+}
+"""Figures whose words in the study rest on the words before them, so that they cannot stand alone."""
 BEYOND = 1e-9
 """A difference smaller than this at both ends is none: it comes of rounding."""
 
@@ -13,7 +20,13 @@ def main_figure(found: dict) -> str:
 
 def spoken(figure: str) -> str:
     """A figure's name as it is read."""
-    return figure.replace("_", " ")
+    return NAMES.get(figure, figure.replace("_", " "))
+
+
+def meaning(found: dict, figure: str) -> str:
+    """A figure's name and what it is."""
+    name = spoken(figure)
+    return f"{name[0].upper()}{name[1:]}: {MEANINGS.get(figure, found['study']['figures'][figure])}"
 
 
 def at_seeds(n: int) -> str:
@@ -55,15 +68,17 @@ def reading(found: dict) -> tuple[str, list[str]]:
     """The main figure in a sentence on all arms, then one on each arm but the control."""
     figure, control, called = main_figure(found), found["study"]["control"], titles(found["study"])
     differences = {arm: figures[figure]["difference"] for arm, figures in found["arms"].items() if arm != control}
-    known = [one for one in differences.values() if one["low"] is not None]
+    known = {arm: one for arm, one in differences.items() if one["low"] is not None}
     sentences = [compared(called[arm], one, called[control]) for arm, one in differences.items()]
     its = value(found["arms"][control][figure]) if control in found["arms"] else "none"
-    start = f"The others are compared with **{called[control]}**: {its}."
+    start = f"The control, **{called[control]}**: {its}."
     if not known:
         return f"{start} No difference has an interval.", sentences
-    higher, lower = (sum(one[end] * sign > BEYOND for one in known) for end, sign in (("low", 1), ("high", -1)))
-    counts = f"{higher} higher, {lower} lower, {len(known) - higher - lower} with no difference seen"
-    return f"{start} Of the {len(known)} other arms that have an interval: {counts}.", sentences
+    sides: dict[str, list[str]] = {"Higher": [], "Lower": [], "No difference seen": []}
+    for arm, one in known.items():
+        side = "Higher" if one["low"] > BEYOND else "Lower" if one["high"] < -BEYOND else "No difference seen"
+        sides[side].append(called[arm])
+    return " ".join([start, *(f"{side}: {'; '.join(arms)}." for side, arms in sides.items() if arms)]), sentences
 
 
 def caveats(found: dict) -> list[str]:
