@@ -81,6 +81,11 @@ with right:
             components.measured(label, f"in throw-away copies of its base, seed {seeds}, {said}")
         elif kept:
             components.recorded(kept, f"sessions 22 to 25 in three arms, {said}", seeds)
+        if result.get("intervals"):
+            st.caption(
+                "A bar is the 95% bootstrap interval of the mean over seeds; where there is none, all seeds agree. A thin line "
+                "is one seed. The three arms stand a little apart."
+            )
 st.markdown(
     "Both charts run from 0 to 100%, but they count different things: the published score counts phrases of an identity, ours "
     "the share of questions answered as taught."

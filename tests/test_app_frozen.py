@@ -7,6 +7,7 @@ import visits
 from visits import BRAIN, SCRIPT, button, captions, html, in_url, markdown, texts, visit
 
 from sleepcon import documented
+from sleepcon.frozen import intervals
 from sleepcon.jobs import store
 from sleepcon.ui import charts_frozen, frozen_results
 
@@ -96,15 +97,38 @@ def test_the_charts_hold_the_documents_figures(monkeypatch):
     charts_frozen.bars(documented.BARS_WITHOUT, "without", "without sleep")
     charts_frozen.bars(documented.BARS_WITH, "with", "with sleep")
     charts_frozen.published(documented.SESSIONS)
-    charts_frozen.measured(study(FADING, FADING, [0.8, 0.8, 0.7, 0.7], seeds=(1, 2)), "ours")
+    charts_frozen.measured(study(FADING, FADING, [0.8, 0.8, 0.7, 0.7], seeds=(1,)), "ours")
     assert list(drawn["without"][1]["level"]) == ["80%", "60%", "40%", "25%"]
     assert list(drawn["with"][1]["level"]) == ["80%", "sleep", "75%", "sleep", "80%"]
     assert "not measured" in drawn["with"][0]
     assert list(drawn["published"][1]["identity score"]) == [0.847, 0.623, 0.62, 0.6]
     assert list(drawn["published"][1]["partnership words (%)"]) == [4.75, 2.47, 4.53, 5.04]
-    assert len(drawn["ours"][1]) == 6
-    assert list(drawn["ours"][1].query("arm == 'Sleep'")["session 25"]) == ["70%", "70%"]
+    assert list(drawn["ours"][1]["session 25"]) == ["0%", "0%", "70%"]
     assert "Sleep 80%, 80%, 70%, 70%" in drawn["ours"][0]
+
+
+def test_several_seeds_have_the_interval_of_their_mean_as_a_bar_in_words_and_in_the_table():
+    result = study(FADING, FADING, FADING, seeds=(1, 2))
+    for course, last in zip((one for one in result["courses"] if one["arm"] == "sleep"), (0.2, 0.6), strict=True):
+        course["answered"] = [0.8, 0.8, 0.7, last]
+    visits.record("sessions", result | {"intervals": intervals(result["courses"])})
+    test = visit("frozen")
+    chart = test.get("plotly_chart")[3]
+    drawn = json.loads(chart.proto.spec)["data"]
+    assert len(drawn) == 9
+    (mean,) = [trace for trace in drawn if trace.get("name") == "Sleep, mean"]
+    assert mean["y"][-1] == pytest.approx(0.4)
+    assert mean["y"][-1] + mean["error_y"]["array"][-1] == pytest.approx(0.6)  # of two seeds: from the one to the other
+    assert mean["y"][-1] - mean["error_y"]["arrayminus"][-1] == pytest.approx(0.2)
+    assert mean["error_y"]["array"][:3] == [0, 0, 0]
+    assert "Sleep 80% [80%, 80%], 80% [80%, 80%], 70% [70%, 70%], 40% [20%, 60%]" in chart.proto.alt
+    table = next(one.value for one in test.dataframe if "session 25" in one.value.columns)
+    assert list(table.query("arm == 'Sleep'")["session 25"]) == ["20%", "60%", "40% [20%, 60%]"]
+    assert "on average +40 (95% interval +20 to +60)" in markdown(test)
+    assert "95% bootstrap interval" in captions(test)
+    visits.record("sessions", result)
+    test = visit("frozen")
+    assert "interval" not in captions(test) + test.get("plotly_chart")[3].proto.alt
 
 
 def test_a_recorded_run_fills_the_first_visit_and_says_so():

@@ -48,6 +48,16 @@ def bare(figure: go.Figure, key: str, alt: str, height: int) -> None:
     st.plotly_chart(figure, key=f"{key}-chart", config={"displayModeBar": False}, alt=alt)
 
 
+def error_bars(numbers: Sequence[dict], colour: str) -> dict:
+    """Plotly's error bars of means with an interval (``mean``, ``low``, ``high``; ``None`` at both ends: no bar)."""
+    above, below = (
+        [sign * (one[end] - one["mean"]) if one[end] is not None else 0.0 for one in numbers]
+        for end, sign in (("high", 1), ("low", -1))
+    )
+    look = {"color": colour, "thickness": 1.5, "width": 3}
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below} | look
+
+
 def finished(figure: go.Figure, key: str, alt: str, table: pd.DataFrame, height: int = HEIGHT) -> None:
     """A finished figure with its text alternative, and its numbers as a table. ``key``: one of its own on the page."""
     bare(figure, key, alt, height)

@@ -71,16 +71,11 @@ def response(found: dict, drawn: Lines, key: str) -> pd.DataFrame:
         aside = APART * (place - (len(drawn) - 1) / 2)
         for row, measure in enumerate(shape.figures, 1):
             known = [(dose, one) for dose, arm in points if (one := found["arms"][arm][measure])["mean"] is not None]
-            above, below = (
-                [sign * (one[end] - one["mean"]) if one[end] is not None else 0.0 for _, one in known]
-                for end, sign in (("high", 1), ("low", -1))
-            )
             figure.add_scatter(
                 x=[doses.index(dose) + aside for dose, _ in known], y=[one["mean"] for _, one in known], row=row, col=1,
                 name=name, legendgroup=name, showlegend=row == 1, mode="markers" if name == shape.beside else "lines+markers",
                 line={"color": colour, "dash": dash, "width": 2}, marker={"color": colour, "symbol": symbol, "size": 9},
-                error_y={"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": colour,
-                         "thickness": 1.5, "width": 3},
+                error_y=charts.error_bars([one for _, one in known], colour),
                 customdata=[(f"{dose:g}", value(one)) for dose, one in known], cliponaxis=False,
                 hovertemplate=f"{name}, dose %{{customdata[0]}}: %{{customdata[1]}}<extra>{spoken(measure)}</extra>",
             )  # fmt: skip

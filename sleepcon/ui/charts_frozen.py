@@ -1,6 +1,6 @@
 """Charts of the frozen problem: the document's bars, the published sessions, and ours, all on an axis from 0 to 100%."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,6 +13,8 @@ STYLES = {"none": (GREY, "dash", "circle-open"), "sham": (ORANGE, "dot", "square
 AXIS = {"range": [0, 1.04], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
 ROOM = {"domain": [0.42, 1]}
 """What is below is for the legend: the published and the measured chart are of one height, so that they compare by eye."""
+APART = 0.16
+"""What an arm's points stand beside the next one's, in sessions, so that their intervals do not cover each other."""
 SESSIONS = {
     "xaxis": {"title": "session", "type": "category"}, "showlegend": True,
     "legend": {"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom"},
@@ -58,31 +60,39 @@ def published(sessions: Sequence[PublishedSession]) -> None:
 
 
 def measured(result: dict, key: str) -> None:
-    """Share of probes answered as taught, a line for each arm; of several seeds each has a thin line behind the mean."""
+    """Share of probes answered as taught, a line for each arm; several seeds have a mean with its interval and thin lines."""
     names, several = [str(number) for number in result["numbers"]], len(result["seeds"]) > 1
-    figure = go.Figure()
-    for arm, title in frozen_results.ARMS.items():
+    intervals = result.get("intervals") or {}
+    figure, rows, said = go.Figure(), [], []
+    for place, (arm, title) in enumerate(frozen_results.ARMS.items()):
         colour, dash, symbol = STYLES[arm]
-        if several:
-            for seed, values in frozen_results.series(result, arm).items():
+        at = [number + APART * (place - 1) for number in range(len(names))]
+        for seed, values in frozen_results.series(result, arm).items():
+            rows.append({"arm": title, "seed": str(seed)} | by_session(names, map(frozen_results.percent, values)))
+            if several:
                 figure.add_scatter(
-                    x=names, y=values, mode="lines", line={"color": colour, "dash": dash, "width": 1}, opacity=0.55,
-                    showlegend=False, hovertemplate=f"{title}, seed {seed}, session %{{x}}: %{{y:.0%}}<extra></extra>",
+                    x=at, y=values, mode="lines", line={"color": colour, "dash": dash, "width": 1}, opacity=0.45,
+                    showlegend=False, customdata=names,
+                    hovertemplate=f"{title}, seed {seed}, session %{{customdata}}: %{{y:.0%}}<extra></extra>",
                 )  # fmt: skip
+        means, ends = frozen_results.means(result, arm), intervals.get(arm)
+        told = [frozen_results.with_interval(one) for one in ends] if ends else [frozen_results.percent(mean) for mean in means]
+        if several:
+            rows.append({"arm": title, "seed": "mean [95% interval]" if ends else "mean"} | by_session(names, told))
+        said.append(f"{title} {', '.join(told)}")
         figure.add_scatter(
-            x=names, y=frozen_results.means(result, arm), name=title + (", mean" if several else ""), mode="lines+markers",
-            line={"color": colour, "dash": dash, "width": 3}, marker={"symbol": symbol, "size": 10}, cliponaxis=False,
-            hovertemplate=f"{title}, session %{{x}}: %{{y:.0%}}<extra></extra>",
+            x=at, y=means, name=title + (", mean" if several else ""), mode="lines+markers", cliponaxis=False,
+            line={"color": colour, "dash": dash, "width": 2.5}, marker={"symbol": symbol, "size": 8},
+            error_y=charts.error_bars(ends, colour) if ends else None, customdata=list(zip(names, told, strict=True)),
+            hovertemplate=f"{title}, session %{{customdata[0]}}: %{{customdata[1]}}<extra></extra>",
         )  # fmt: skip
-    figure.update_layout(SESSIONS | {"yaxis": AXIS | ROOM | {"title": "answered as taught"}})
-    rows = [
-        {"arm": frozen_results.ARMS[course["arm"]], "seed": course["seed"]}
-        | {f"session {name}": f"{value:.0%}" for name, value in zip(names, course["answered"], strict=True)}
-        for course in result["courses"]
-    ]  # fmt: skip
-    parts = [
-        f"{title} " + ", ".join(f"{value:.0%}" for value in frozen_results.means(result, arm))
-        for arm, title in frozen_results.ARMS.items()
-    ]  # fmt: skip
-    alt = f"Probes answered as taught in sessions {', '.join(names)}. {'; '.join(parts)}."
+    axis = {"title": "session", "tickvals": list(range(len(names))), "ticktext": names, "range": [-0.4, len(names) - 0.6]}
+    figure.update_layout(SESSIONS | {"xaxis": axis, "yaxis": AXIS | ROOM | {"title": "answered as taught"}})
+    of = ", mean over seeds with its 95% interval" if intervals else ", mean over seeds" if several else ""
+    alt = f"Probes answered as taught in sessions {', '.join(names)}{of}. {'; '.join(said)}."
     charts.finished(figure, key, alt, pd.DataFrame(rows), height=340)
+
+
+def by_session(names: Sequence[str], values: Iterable[str]) -> dict[str, str]:
+    """The columns of a table's row."""
+    return {f"session {name}": value for name, value in zip(names, values, strict=True)}

@@ -28,14 +28,10 @@ def arms(results: list[tuple[str, dict]], key: str) -> pd.DataFrame:
     for (title, found), (colour, symbol) in zip(results, STYLES, strict=False):
         there = {arm: found["arms"][arm][figure] for arm in names if arm in found["arms"]}
         shown = {arm: one for arm, one in there.items() if one["mean"] is not None}
-        above, below = (
-            [sign * (one[end] - one["mean"]) if one[end] is not None else 0.0 for one in shown.values()]
-            for end, sign in (("high", 1), ("low", -1))
-        )
         drawn.add_scatter(
             x=[one["mean"] for one in shown.values()], y=[labels[arm] for arm in shown], name=title, mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 11},
-            error_x={"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": colour, "thickness": 2},
+            error_x=charts.error_bars(list(shown.values()), colour),
             customdata=[value(one) for one in shown.values()], cliponaxis=False,
             hovertemplate=f"%{{y}}, {title}: %{{customdata}}<extra></extra>",
         )  # fmt: skip

@@ -33,6 +33,17 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
+def with_interval(number: dict) -> str:
+    """A mean share with its interval, as whole percentages."""
+    return f"{percent(number['mean'])} [{percent(number['low'])}, {percent(number['high'])}]"
+
+
+def points(difference: dict) -> str:
+    """A mean difference of shares with its interval, in percentage points."""
+    mean, low, high = (f"{100 * difference[name]:+.0f}" for name in ("mean", "low", "high"))
+    return f"{mean} (95% interval {low} to {high})"
+
+
 def verdict(result: dict) -> str:
     """One of ``no peak``, ``nothing faded``, ``held``, ``partly``, ``did not hold``."""
     none, sham, slept = (means(result, arm) for arm in ARMS)
@@ -72,13 +83,15 @@ def limits(result: dict) -> Iterable[str]:
     else:
         pairs = zip(series(result, "sleep").values(), series(result, "none").values(), strict=True)
         gains = [slept[-1] - none[-1] for slept, none in pairs]
+        intervals = result.get("intervals")
+        mean_gain = f", on average {points(intervals['sleep-none'][-1])}" if intervals else ""
         yield (
             f"Over {seeds} seeds, sleep minus no sleep in the last session runs from {100 * min(gains):+.0f} to "
-            f"{100 * max(gains):+.0f} points. The dream, the steps and the exchanges left in session 23 change with the seed; "
-            "the base and the probes do not."
+            f"{100 * max(gains):+.0f} points{mean_gain}. The dream, the steps and the exchanges left in session 23 change with "
+            "the seed; the base and the probes do not."
         )
     if means(result, "none") == means(result, "sham"):
-        yield "No sleep and sham sleep score alike in every session: their lines lie on each other."
+        yield "No sleep and sham sleep score alike in every session."
     back = sum(not course["night"]["kept"] for course in result["courses"] if course["arm"] == "sleep")
     if back:
         yield f"The wake-up check rolled the night back at {back} of {seeds} seeds: there, sleep changed nothing."
