@@ -80,14 +80,14 @@ with st.container(horizontal=True):
 played, over = None, False
 if box.resting and box.asleep:
     components.follow(box.asleep, lambda job: nights.live(job, demo.LARGE))
-elif box.broke_off:
-    st.warning("The night did not come to its end.", icon=":material/info:")
-    components.words(box.broke_off.message)
+else:
+    night_box.unfinished(box)
+if box.broke_off:
     played = recording("night") if box.broke_off.state == "failed" else None
     if played:
         st.markdown("Here is a night that was recorded earlier, so that the demonstration can go on.")
         over = demo.play(played, box.broke_off)
-elif box.last:
+elif box.last and not box.resting:
     nights.verdict(box.last)
     charts.finished_loss(box.last.curve, "demo-night")
     components.measured(view.label, nights.what_of(box.last))

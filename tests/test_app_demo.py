@@ -1,5 +1,6 @@
 """The live demo as Streamlit's own test harness sees it."""
 
+import json
 import time
 
 import pytest
@@ -182,6 +183,15 @@ def test_a_recorded_night_plays_when_a_live_one_failed(monkeypatch):
     monkeypatch.setattr(demo, "PLAY_SECONDS", 60.0)
     button(test, "Play it again").click().run()
     assert "The recorded brain sleeps." in markdown(test)
+
+
+def test_a_night_that_a_crash_ended_is_told_above_the_last_finished_one(home):
+    sleep(home, a_night())
+    (home / BRAIN / "asleep.json").write_text(json.dumps({"cycle": 2}))
+    test = visit("demo", present="1")
+    assert test.warning[0].value == "The last night did not come to its end."
+    assert "Night 2 did not end. The brain is as it was after night 1." in texts(test)
+    assert "Night 1 was **kept**" in test.success[0].value
 
 
 def test_a_failed_night_without_a_recording_is_a_sentence():

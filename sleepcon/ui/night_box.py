@@ -3,6 +3,7 @@
     box = night_box.look()          # the last night's job first, then the brain: what has ended is in what is read
     night_box.controls(box)         # a sentence, Sleep, Cancel, New seed, Start over, the seed, sham sleep and other controls
     night_box.progress(box)         # the live night, or why the last one did not come to its end; nothing else
+    night_box.unfinished(box)       # the latter alone, for a page that draws the live night its own way
     night_box.outcome(box)          # the brain's last finished night, whole (replies, check, loss, hashes)
 
 ``box.view`` is the brain (``brains.View``), ``box.resting`` whether a night is under way, ``box.last`` the newest row of
@@ -104,12 +105,16 @@ def progress(box: Box) -> None:
     """The night that is under way, live; or what ended the last one before its end."""
     if box.resting and box.asleep:
         components.follow(box.asleep, nights.live)
-    elif box.broke_off:
-        st.warning("The night did not come to its end.", icon=":material/info:")
-        components.words(box.broke_off.message)
-    elif box.view.notice:
+    else:
+        unfinished(box)
+
+
+def unfinished(box: Box) -> None:
+    """What ended the last night before its end: its job's words, else what the brain has left to tell; or nothing."""
+    message = box.broke_off.message if box.broke_off else box.view.notice
+    if message:
         st.warning("The last night did not come to its end.", icon=":material/info:")
-        components.words(box.view.notice)
+        components.words(message)
 
 
 def outcome(box: Box) -> None:
