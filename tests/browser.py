@@ -79,12 +79,15 @@ def wait_for(url: str, server: subprocess.Popen) -> None:
     pytest.fail("the server did not start")
 
 
-def visit(browser: Browser, url: str, width: int = 1280, scheme: str = "light") -> tuple[Page, list[str]]:
-    """A new visitor's page, drawn to its end, and the list that its complaints go to.
+def visit(
+    browser: Browser, url: str, width: int = 1280, scheme: str = "light", motion: str = "no-preference"
+) -> tuple[Page, list[str]]:
+    """A new visitor's page, drawn to its end, and the list that its complaints go to. ``motion``: prefers-reduced-motion.
 
     Complaints: errors of scripts, errors in the console, answers of 400 or more, and requests to elsewhere.
     """
-    page = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion=motion)
+    page = context.new_page()
     page.set_default_timeout(PATIENCE)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))

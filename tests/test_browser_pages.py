@@ -108,6 +108,34 @@ def test_the_presenters_link_shows_the_demo_and_nothing_else(browser, shared, sc
     assert complaints == []
 
 
+MOVING = """() => ['', '::before', '::after'].flatMap(part => [...document.querySelectorAll('*')].filter(node => {
+  const { animationName, transitionDuration } = getComputedStyle(node, part);
+  return animationName !== 'none' || transitionDuration.split(', ').some(time => parseFloat(time) > 0);
+}).map(node => `${node.tagName} ${node.dataset.testid ?? ''} ${part}`))"""
+"""What on a page moves, or would when it changes, by its style."""
+UNFOLD = """async summary => {
+  summary.click();
+  await new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  const details = summary.parentElement;
+  return [details.open, details.offsetHeight, details.lastElementChild.offsetHeight];
+}"""
+"""Open an expander: whether it is, its height two frames later, and that of what is in it. By script it takes half a second."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_moves_for_those_who_ask_for_less_motion(browser, shared, name):
+    page, _ = visit(browser, f"{shared}/{name}")
+    assert page.evaluate(MOVING) != []  # for the others there is something that the style takes away
+    page, complaints = visit(browser, f"{shared}/{name}", motion="reduce")
+    assert page.evaluate(MOVING) == []
+    for summary in page.get_by_test_id("stExpander").locator("summary").all():
+        is_open, height, content = summary.evaluate(UNFOLD)
+        assert is_open
+        assert height >= content > 0
+    assert page.evaluate(MOVING) == []
+    assert complaints == []
+
+
 def test_the_presenters_view_is_of_the_demo_alone(browser, shared):
     page, _ = visit(browser, f"{shared}/web4?present=1")
     expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(len(NAMES))

@@ -17,11 +17,13 @@ STYLE = """
 @media (prefers-reduced-motion: reduce) {
   *, *::before, *::after { animation: none !important; transition: none !important; }
   [data-stale="true"] { opacity: 1 !important; }
+  [data-testid="stExpander"] details { height: auto !important; }
 }
 """
 """What the settings cannot say. No text of a user's ever gets into it.
 
 Streamlit fades what is being drawn anew, after a moment. Without transitions that moment is gone, and a live chart flickers.
+It unfolds an expander by script, by its height; an important height has the last word.
 """
 
 PRESENTED = """
