@@ -4,7 +4,7 @@ import streamlit as st
 
 from sleepcon import documented
 from sleepcon.architecture import BYTES, MODULES, QWEN, embedded
-from sleepcon.ui import charts_runs, components, dose_box, lora_picture, night_box, runs, shell, state
+from sleepcon.ui import charts_runs, components, dose_box, lora_picture, night_box, nights, runs, shell, state
 
 
 def read_modules(text: str) -> list[str]:
@@ -81,20 +81,10 @@ else:
     st.subheader(run.title)
     charts_runs.change_map(run.cycle.change, "change")
     run.label("size of the change, earlier nights included")
-    same = run.cycle.base_sha256_before == run.cycle.base_sha256_after
-    icon, result = (":material/lock:", "the same, bit for bit") if same else (":material/lock_open:", "**not the same**")
-    st.markdown(f"{icon} The base's weights before and after this night are {result} (SHA-256):")
-    st.code(f"before {run.cycle.base_sha256_before}\nafter  {run.cycle.base_sha256_after}", language=None, wrap_lines=True)
+    nights.base(run.cycle)
     for check in run.cycle.checks:
         if check["name"] in ("learned", "kept"):
-            icon = (
-                ":material/info:"
-                if check["limit"] is None
-                else ":material/check_circle:"
-                if check["passed"]
-                else ":material/cancel:"
-            )
-            st.markdown(f"{icon} {check['sentence']}")
+            st.markdown(f"{nights.check_mark(check)[0]} {check['sentence']}")
     run.label("hashes and wake-up check")
 
 st.header("The dose")

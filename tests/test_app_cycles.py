@@ -227,7 +227,7 @@ def test_a_link_may_name_a_control_that_there_is(given, kept):
 def test_sleep_is_off_just_when_a_control_would_choose_nobody(name, threshold):
     test = visit("cycles", threshold=str(threshold), control=name)
     view, chosen = brains.look(BRAIN), filtering.Filter(threshold, False, (1.0,) * 5)
-    waiting = [(held.experience, held.salience) for held in view.document]
+    waiting = [(held.experience, held.experience.salience) for held in view.document]
     passing = [pair for pair in waiting if pair[1] >= threshold]
     slept = CONTROLS[name].choose(Evening(passing, lambda: waiting, threshold, lambda one: len(one.response), seed=0))
     assert button(test, "Sleep").disabled == (not slept)

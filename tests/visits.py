@@ -73,12 +73,12 @@ def html(test: AppTest) -> str:
 
 def a_night(**changes) -> Cycle:
     """A night as the ledger holds it: the document's three, twenty epochs of one step, changes in two layers."""
-    held = [held for held in brains.look(BRAIN).document if held.salience >= 0.6]
+    taught = [held.experience for held in brains.look(BRAIN).document if held.experience.salience >= 0.6]
     replies = [
-        {"id": one.experience.id, "prompt": one.experience.prompt, "context": "", "taught": one.experience.response,
+        {"id": one.id, "prompt": one.prompt, "context": "", "taught": one.response,
          "before": "I have no name.", "after": SCRIPT, "learned": place == 0, "salience": one.salience, "share": 1 / 3,
          "tokens": [["<b>I</b>", -4.0, -0.5], [" am", -2.0, -3.0]]}
-        for place, one in enumerate(held)
+        for place, one in enumerate(taught)
     ]  # fmt: skip
     values = {
         "cycle": 1, "considered": 5, "consolidated": 3, "average_salience": 0.794, "loss_before": 4.0, "loss_after": 0.5,

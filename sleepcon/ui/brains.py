@@ -24,18 +24,6 @@ class Held:
     experience: Experience
     standing: Standing
 
-    @property
-    def salience(self) -> float:
-        """The documented salience, else the measured one, else 0 (not measured yet)."""
-        return self.standing.salience or 0.0
-
-    @property
-    def source(self) -> str:
-        """Which of the two it is."""
-        if self.standing.salience is None:
-            return "not measured yet"
-        return "measured" if self.experience.salience is None else "documented"
-
 
 @dataclass(frozen=True)
 class View:
@@ -54,14 +42,6 @@ class View:
     def label(self) -> str:
         """A short name for the brain, enough to tell two apart on the screen and too little to open one."""
         return self.name.removeprefix("visitor-")[:6]
-
-    def passing(self, threshold: float) -> list[Held]:
-        """What reaches the threshold."""
-        return [held for held in self.document + self.own if held.salience >= threshold]
-
-    def waiting(self, threshold: float) -> list[Held]:
-        """What reaches the threshold and no night has consolidated."""
-        return [held for held in self.passing(threshold) if held.standing.cycle is None]
 
 
 @cache

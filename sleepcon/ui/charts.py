@@ -31,15 +31,10 @@ def finished_loss(curve: Sequence[float], key: str) -> None:
     """The loss of a finished night by step, with its table."""
     steps = list(range(1, len(curve) + 1))
     figure = go.Figure(go.Scatter(x=steps, y=list(curve), mode="lines", line={"color": BLUE, "width": 2.5}))
-    figure.update_layout(
-        height=HEIGHT, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="step", yaxis_title="loss (nats per token)",
-        yaxis_rangemode="tozero", showlegend=False,
-    )  # fmt: skip
+    figure.update_layout(xaxis_title="step", yaxis_title="loss (nats per token)", yaxis_rangemode="tozero", showlegend=False)
     figure.update_traces(hovertemplate="step %{x}: %{y:.3f}<extra></extra>")
     alt = f"Loss of the taught replies over {len(curve)} steps, from {curve[0]:.3f} to {curve[-1]:.3f} nats per token."
-    st.plotly_chart(figure, key=f"{key}-chart", config={"displayModeBar": False}, alt=alt)
-    with st.expander("The same numbers as a table"):
-        st.dataframe(pd.DataFrame({"step": steps, "loss (nats per token)": curve}), hide_index=True, key=f"{key}-table")
+    finished(figure, key, alt, pd.DataFrame({"step": steps, "loss (nats per token)": curve}))
 
 
 def bare(figure: go.Figure, key: str, alt: str, height: int) -> None:

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
-import streamlit as st
 
+from sleepcon.ui import charts
 from sleepcon.ui.palette import BLUE, GREY
-
-HEIGHT = 300
 
 
 def paired_bars(
@@ -26,12 +24,10 @@ def paired_bars(
             hovertemplate="%{x}: %{y:.3f}<extra>" + label + "</extra>",
         )  # fmt: skip
     figure.update_layout(
-        height=HEIGHT, margin={"l": 10, "r": 10, "t": 30, "b": 10}, barmode="group", yaxis_title=axis, yaxis_range=[0, 1.08],
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, bargap=0.3,
+        barmode="group", yaxis_title=axis, yaxis_range=[0, 1.08], bargap=0.3,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )  # fmt: skip
     said = [f"{name}: {a:.2f} {left[0]}, {b:.2f} {right[0]}" for name, a, b in zip(names, left[1], right[1], strict=True)]
     alt = f"{axis}. {'; '.join(said)}."
-    st.plotly_chart(figure, key=f"{key}-chart", config={"displayModeBar": False}, alt=alt)
-    with st.expander("The same numbers as a table"):
-        table = pd.DataFrame({"": list(names), left[0]: list(left[1]), right[0]: list(right[1])})
-        st.dataframe(table, hide_index=True, key=f"{key}-table")
+    table = pd.DataFrame({"": list(names), left[0]: list(left[1]), right[0]: list(right[1])})
+    charts.finished(figure, key, alt, table, height=300)

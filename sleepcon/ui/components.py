@@ -9,7 +9,6 @@ from sleepcon import jobs
 from sleepcon.jobs import Job
 from sleepcon.recorded import Recording
 from sleepcon.ui import palette
-from sleepcon.ui.brains import Held
 
 POLL_SECONDS = 0.4
 
@@ -69,27 +68,6 @@ def bar(share: float, mark: float) -> None:
         f'<div style="position:absolute;left:calc({mark * 100:.0f}% - 1px);top:-4px;width:2px;height:18px;'
         'background:currentColor"></div></div>'
     )
-
-
-def exchange(held: Held, threshold: float) -> None:
-    """One experience: what was asked and answered, its salience against the threshold, and what becomes of it."""
-    icon, verdict = palette.CONSOLIDATE if held.salience >= threshold else palette.SKIP
-    with st.container(border=True, gap="small"):
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            session = "Your own" if held.experience.session is None else f"Session {held.experience.session}"
-            st.markdown(f"**{session}** · salience {percent(held.salience)} ({held.source})", width="content")
-            st.badge(verdict, icon=icon, color="blue" if held.salience >= threshold else "gray")
-        bar(held.salience, threshold)
-        question(held.experience.prompt, f"held-{held.experience.id}")
-        words(held.experience.response)
-        if held.standing.cycle is not None:
-            st.caption(f":material/bedtime: In the weights since night {held.standing.cycle}.")
-        if held.standing.scores:
-            with st.expander("Why this salience"):
-                for factor, score in held.standing.scores.items():
-                    estimate = ", an estimate" if score["estimated"] else ""
-                    st.markdown(f"**{factor.capitalize()} {score['value']:.2f}**{estimate}")
-                    words(score["evidence"])
 
 
 def said(label: str, text: str) -> None:

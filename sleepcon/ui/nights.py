@@ -60,18 +60,28 @@ def finished(cycle: Cycle, view: View) -> None:
 
     st.subheader("The wake-up check")
     for check in cycle.checks:
-        icon, result = (":material/check_circle:", "passed") if check["passed"] else (":material/cancel:", "failed")
-        if check["limit"] is None:
-            icon, result = ":material/info:", "reported"
+        icon, result = check_mark(check)
         st.markdown(f"{icon} **{check['name'].capitalize()}, {result}.** {check['sentence']}")
     st.subheader("The loss, step by step")
     charts.finished_loss(cycle.curve, f"night-{cycle.cycle}")
     st.subheader("The base is frozen")
+    base(cycle)
+    components.measured(view.label, what_of(cycle))
+
+
+def check_mark(check: dict) -> tuple[str, str]:
+    """An icon and a word for one of the wake-up check's results; one without a limit is only reported."""
+    if check["limit"] is None:
+        return ":material/info:", "reported"
+    return (":material/check_circle:", "passed") if check["passed"] else (":material/cancel:", "failed")
+
+
+def base(cycle: Cycle) -> None:
+    """Whether the base stayed as it was, with both hashes."""
     same = cycle.base_sha256_before == cycle.base_sha256_after
     icon, result = (":material/lock:", "the same, bit for bit") if same else (":material/lock_open:", "**not the same**")
-    st.markdown(f"{icon} The base's weights are {result}: SHA-256 before and after.")
+    st.markdown(f"{icon} The base's weights before and after this night are {result} (SHA-256):")
     st.code(f"before {cycle.base_sha256_before}\nafter  {cycle.base_sha256_after}", language=None, wrap_lines=True)
-    components.measured(view.label, what_of(cycle))
 
 
 def replies(cycle: Cycle) -> None:
