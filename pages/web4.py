@@ -75,6 +75,16 @@ def label(what: str) -> None:
         components.recorded(played, what)
 
 
+def in_words(groups: list[dict]) -> str:
+    """Which groups' replies agreed more after the night, and which less, as two decimals show it."""
+    sides: dict[str, list[str]] = {"More consistent": [], "Less consistent": [], "Equally consistent": []}
+    for one in groups:
+        without, after = round(one["without"], 2), round(one["with"], 2)
+        side = "More consistent" if after > without else "Less consistent" if after < without else "Equally consistent"
+        sides[side].append(f"{one['group']} ({without:.2f} without, {after:.2f} after)")
+    return " ".join(["**After the night.**", *(f"{side}: {', '.join(names)}." for side, names in sides.items() if names)])
+
+
 if shown is None:
     st.info("Nothing is measured yet, and no recorded run is at hand: press the button.", icon=":material/info:")
 else:
@@ -84,6 +94,7 @@ else:
     without, after = ("without sleep", [one["without"] for one in groups]), ("after a night", [one["with"] for one in groups])
     charts_compare.paired_bars([one["group"] for one in groups], without, after, "mean consistency", "consistency")
     st.markdown("\n".join(f"- **{one['group'].capitalize()}**: {GROUPS[one['group']]}." for one in groups))
+    st.markdown(in_words(groups))
     label(f"mean of {len(shown['questions'])} questions in {len(shown['sessions'])} sessions, one seed, greedy replies")
 
     st.subheader("What was said")

@@ -70,6 +70,17 @@ def test_the_numbers_on_the_page_are_those_of_the_replies():
             assert f"{of_replies:.2f} {words}" in chart.proto.alt
 
 
+def test_the_page_says_in_words_where_replies_agreed_more_and_where_less():
+    values = {"identity": (0.75, 0.51), "clarify": (0.671, 0.672), "ordinary": (0.5, 0.92)}
+    groups = [{"group": name, "without": without, "with": after} for name, (without, after) in values.items()]
+    visits.finished_job("consistency", {"seed": 4}, a_result() | {"groups": groups})
+    said = next(one.value for one in visit("web4").markdown if one.value.startswith("**After the night.**"))
+    assert said.removeprefix("**After the night.** ") == (
+        "More consistent: ordinary (0.50 without, 0.92 after). Less consistent: identity (0.75 without, 0.51 after). "
+        "Equally consistent: clarify (0.67 without, 0.67 after)."
+    )
+
+
 @pytest.mark.parametrize(("given", "kept"), [("3", "3"), ("-2", "0"), ("99", "14"), ("x", "0")])
 def test_a_question_in_the_link_is_clamped(given, kept):
     visits.finished_job("consistency", {"seed": 4}, a_result())
