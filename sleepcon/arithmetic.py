@@ -10,15 +10,30 @@ from peft.helpers import disable_input_dtype_casting
 
 from sleepcon.adapter import NIGHT, lora_layers
 from sleepcon.model import Base
+from sleepcon.placement import processor_has_bfloat16
 
 LONG = 512
 """Tokens from which the fused attention is used whatever its speed: the plain one's memory grows with their square."""
 
 
+def rounds(base: Base) -> bool:
+    """Whether a night on this base may multiply in bfloat16 and keep its sums and states as they are.
+
+    So in a base that is kept in bfloat16, and in one whose card says that its doses were found so (``products``), where the
+    processor has such products.
+    """
+    if base.card.get("products") == "bfloat16" and base.model.device.type == "cpu":
+        return base.model.dtype == torch.bfloat16 or processor_has_bfloat16()
+    return base.model.dtype == torch.bfloat16
+
+
 @contextmanager
-def quick(base: Base, longest: int) -> Iterator[None]:
-    """The base with a night's adapter, computing as it does in training on rows of at most ``longest`` tokens."""
-    half = base.model.dtype == torch.bfloat16
+def quick(base: Base, longest: int, exact: bool = False) -> Iterator[None]:
+    """The base with a night's adapter, computing as it does in training on rows of at most ``longest`` tokens.
+
+    ``exact``: products are made in the type of the base's weights, whatever its card allows.
+    """
+    half = base.model.dtype == torch.bfloat16 if exact else rounds(base)
     with ExitStack() as stack:
         stack.enter_context(one_mask_for_each_input(base))
         stack.enter_context(quick_products(base.model.device))

@@ -35,11 +35,11 @@ RECIPES = ("default", "document")
 DOCUMENT_LEARNING_RATE, DOCUMENT_EPOCHS = 1e-5, 2
 WARM_UP = 8
 """Steps over which the learning rate rises: B starts at zero, and the first steps of Adam are its largest."""
-FINAL_RATE = 0.1
+FINAL_RATE = 0.3
 """Share of the learning rate that is left at the last step of the cosine."""
 
 
-BATCH, DREAMT, REHEARSED = 16, 6, 9
+BATCH, DREAMT, REHEARSED = 16, 2, 7
 """Rows of a step at most: of the day, of its dreamt rewordings, and of what is rehearsed."""
 B_RATIO = 4.0
 """How much faster B learns than A."""
@@ -210,8 +210,9 @@ def train(
     by_owner: dict[int, list[tuple[int, float]]] = {index: [] for index in owners}
     first_norm: dict[int, float] = {}
     torch.manual_seed(seed)
-    with arithmetic.quick(base, max(len(ids) for ids, _ in rows + other_rows)):
-        before = states_before(base, other_rows)
+    with arithmetic.quick(base, max(len(ids) for ids, _ in rows + other_rows), exact=whole):
+        taken = sorted({i for _, others in steps for i in others})
+        before = dict(zip(taken, states_before(base, [other_rows[i] for i in taken]), strict=True))
         base.model.train()
         for number, (own, others) in enumerate(steps):
             if should_stop():

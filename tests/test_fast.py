@@ -1,5 +1,6 @@
 """Fast must stay right: a night's adapter beside that of a reference in plain PyTorch, and each thing that makes it fast."""
 
+import itertools
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -274,6 +275,20 @@ def test_the_quick_arithmetic_is_put_away_again(tiny_folder, dtype):
         assert all(layer.cast_input_dtype_enabled for _, layer in lora_layers(base))
         with arithmetic.quick(base, arithmetic.LONG + 1):
             assert base.model.config._attn_implementation == attention, "long rows would take too much memory"
+
+
+def test_a_card_may_let_products_be_rounded_where_the_processor_has_them(tiny_folder, monkeypatch):
+    base = load_base(str(tiny_folder), "float32")
+    for allowed, able, exact in itertools.product((True, False), repeat=3):
+        base.card["products"] = "bfloat16" if allowed else "float32"
+        monkeypatch.setattr(arithmetic, "processor_has_bfloat16", lambda able=able: able)
+        with worn_for_training(base, None, LoraSettings()), arithmetic.quick(base, 100, exact):
+            made = []
+            layer = next(layer for _, layer in lora_layers(base))
+            layer.lora_B["night"].register_forward_hook(lambda _, inputs, output, made=made: made.append(output.dtype))
+            states = base.model.get_decoder()(torch.arange(3, 60)[None]).last_hidden_state
+        assert made == [torch.bfloat16 if allowed and able and not exact else torch.float32]
+        assert states.dtype == torch.float32, "what rehearsal compares is not rounded"
 
 
 def test_products_are_only_quick_where_they_are_exact(monkeypatch):

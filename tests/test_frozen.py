@@ -61,7 +61,8 @@ def test_a_session_is_scored_by_its_key_words():
     assert course.scores([probe.prompt for probe in asked if probe.prompt not in names]) == [1.0]
 
 
-def test_sham_sleep_changes_nothing_and_sleep_does(tiny_base, few):
+def test_sham_sleep_changes_nothing_and_sleep_does(tiny_base, few, monkeypatch):
+    monkeypatch.setitem(tiny_base.card["dose"], "learning_rate", 1e-2)  # enough for four tokens to differ
     before = weights_sha256(tiny_base)
     none, sham, slept = (frozen.sessions(tiny_base, arm, 0) for arm in frozen.ARMS)
     assert [session.session for session in slept.sessions] == [22, 23, 24, 25]

@@ -79,7 +79,7 @@ STUDY = Study(
         "new": "share of runs of four words that are neither taught nor in the base's replies to ordinary questions, 0 to 1",
         "taught_words": "share of replies that hold the key words of something taught, which nobody asked for, 0 to 1",
         "alike": "share of pairs of replies to different prompts that are nearly the same, 0 to 1",
-        "collapsed": "whether over half of those pairs are, 0 or 1",
+        "collapsed": "whether over half of the pairs of replies to different prompts are nearly the same, 0 or 1",
     } | FIGURES,
     "One night; the probes are asked after it.",
     run,

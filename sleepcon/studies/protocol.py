@@ -20,7 +20,7 @@ PROBES = (
 )
 FIGURES = {
     "learned": "share of the experiences whose taught reply comes back when their question is asked, 0 to 1",
-    "salience_kept": "the same, each experience counting for its salience, 0 to 1",
+    "salience_kept": "share of the experiences whose taught reply comes back, each counting as much as its salience, 0 to 1",
     "reworded": "mean share of unseen rewordings answered right, 0 to 1",
     "spared": "share of look-alike questions that did not get the taught answer, 0 to 1",
     "unchanged": "share of unrelated prompts answered word for word as by the base, 0 to 1",

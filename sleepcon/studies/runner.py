@@ -84,7 +84,7 @@ def small(brain: Brain, arguments: dict, on_event: Callable[[Event], None], shou
 
 def key(study: Study, arm: str, seed: int, base: Base) -> str:
     """Name of a run's file: a hash of all that decides what comes out of it."""
-    card = {name: base.card.get(name) for name in ("dose", "dream", "rehearsal_weight")}
+    card = {name: base.card.get(name) for name in ("dose", "dream", "rehearsal_weight", "products")}
     parts = [study.name, arm, study.arm(arm).settings, seed, base.sha256, base.dtype, card, program(inspect.getfile(study.run))]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
