@@ -4,6 +4,7 @@
     python benchmarks/nights.py own [SUITE.json]    # each night of a suite on a brain of its own
     python benchmarks/nights.py row [SUITE.json]    # ten nights in a row on one brain
     python benchmarks/nights.py dose                # too little, enough, too much
+    python benchmarks/nights.py context [SUITE.json] # no night: each exchange in the context of its own rewordings
 
 Prints one JSON document; what went wrong goes to standard error. --seeds N repeats with seeds 0 to N-1.
 """
@@ -21,7 +22,7 @@ from sleepcon.brain import Brain
 from sleepcon.experience import read_experiences
 from sleepcon.ledger import Cycle
 from sleepcon.metrics import holds, same_words
-from sleepcon.model import Base, load_base
+from sleepcon.model import Base, chat, generate, load_base
 from sleepcon.paths import DOCUMENT, PROBES
 from sleepcon.suite import Item, Tally, ask_many, judge, load_suite, teach
 
@@ -140,6 +141,21 @@ def dose(base: Base, seed: int) -> list[dict]:
     return found
 
 
+def context(base: Base, _seed: int, suite: Path) -> dict:
+    """Share of the suite's rewordings that the bare base answers right with the one exchange in its context, and per kind.
+
+    What a context can do to a reply is what a night moves into weights, so this is what rewordings can be expected to reach.
+    """
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for night in load_suite(suite):
+        for item in night.items:
+            earlier = [(item.experience.prompt, item.experience.response)]
+            said = generate(base, [chat(question, item.experience.context, earlier) for question in item.rewordings])
+            hits[night.kind] += [holds(reply, item.key) for reply in said]
+    every = [hit for kind in hits.values() for hit in kind]
+    return {"reworded": sum(every) / len(every), "by_kind": {kind: sum(found) / len(found) for kind, found in hits.items()}}
+
+
 def show(tally: Tally) -> None:
     """Print the misses for a person."""
     for miss in tally.misses:
@@ -149,14 +165,14 @@ def show(tally: Tally) -> None:
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("document", "own", "row", "dose"))
+    parser.add_argument("what", choices=("document", "own", "row", "dose", "context"))
     parser.add_argument("suite", nargs="?", type=Path, default=PROBES / "nights.json")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--model", default="embedded")
     args = parser.parse_args()
     base = load_base(args.model)
-    runs = {"document": document, "dose": dose, "own": own, "row": row}
-    extra = (args.suite,) if args.what in ("own", "row") else ()
+    runs = {"document": document, "dose": dose, "own": own, "row": row, "context": context}
+    extra = () if args.what in ("document", "dose") else (args.suite,)
     print(json.dumps([runs[args.what](base, seed, *extra) for seed in range(args.seeds)], indent=1))
 
 
