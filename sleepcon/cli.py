@@ -305,8 +305,8 @@ def run_import(args: argparse.Namespace) -> dict:
         with made_beside(target) as part:
             result = take_in(open_brain(args, part.parent), args.file)
     if not args.json:
-        repeats, duplicates = f"{result['repeats']} repeat words", f"{result['duplicates']} duplicates"
-        print(f"{result['new']} new ({repeats}), {duplicates}; {result['in_memory']} in all.")
+        again, twice = f"{result['repeats']} of them say again what another says", f"{result['duplicates']} duplicates left out"
+        print(f"{result['new']} new ({again}), {twice}; {result['in_memory']} in all.")
     return result
 
 

@@ -4,11 +4,6 @@ from sleepcon.ui.arm_names import titles
 
 NAMES = {"distinct_1": "distinct-1", "distinct_2": "distinct-2", "self_bleu": "self-BLEU", "kl": "KL divergence"}
 """Figures that have another name than theirs with a blank in place of the underscore."""
-MEANINGS = {
-    "salience_kept": "share of the experiences whose taught reply comes back, each counting as much as its salience, 0 to 1",
-    "collapsed": "whether over half of the pairs of replies to different prompts are nearly the same, 0 or 1",
-}
-"""Figures whose words in the study rest on the words before them, so that they cannot stand alone."""
 BEYOND = 1e-9
 """A difference smaller than this at both ends is none: it comes of rounding."""
 
@@ -26,7 +21,7 @@ def spoken(figure: str) -> str:
 def meaning(found: dict, figure: str) -> str:
     """A figure's name and what it is."""
     name = spoken(figure)
-    return f"{name[0].upper()}{name[1:]}: {MEANINGS.get(figure, found['study']['figures'][figure])}"
+    return f"{name[0].upper()}{name[1:]}: {found['study']['figures'][figure]}"
 
 
 def at_seeds(n: int) -> str:
