@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from sleepcon import adapter, sleep
+from sleepcon import adapter, arithmetic, sleep
 from sleepcon.adapter import LoraSettings
 from sleepcon.brain import Brain
 from sleepcon.dream import Lesson
@@ -70,7 +70,7 @@ def base_facts(base: Base) -> dict:
     return {
         "name": base.name, "sha256": base.sha256, "parameters": sum(tensor.numel() for tensor in weights),
         "layers": config.num_hidden_layers, "hidden": config.hidden_size, "vocabulary": config.vocab_size,
-        "type": str(weights[0].dtype).removeprefix("torch."),
+        "type": base.dtype, "products": "bfloat16" if arithmetic.rounds(base) else base.dtype,
     }  # fmt: skip
 
 

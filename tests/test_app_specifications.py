@@ -11,7 +11,7 @@ from sleepcon.ui import specifications
 
 FACTS = {
     "base": {"name": "embedded", "sha256": "ab" * 32, "parameters": 5_000_000, "layers": 6, "hidden": 256, "vocabulary": 4096,
-             "type": "float32"},
+             "type": "float32", "products": "bfloat16"},
     "lora": {"rank": 4, "alpha": 8, "dropout": 0.05, "targets": ["q_proj", "v_proj"], "task": "CAUSAL_LM", "modules": 12,
              "parameters": 20_000},
     "files": {"adapter_config.json": 1_000, "adapter_model.safetensors": 81_000},

@@ -94,8 +94,8 @@ def test_an_experience_of_ones_own_is_remembered_and_measured(home):
     view = brains.look("a")
     assert jobs.read(job.id).state == "done"
     assert [held.experience.prompt for held in view.own] == ["What is my dog called?"]
-    assert 0 < view.own[0].salience <= 1
-    assert view.own[0].source == "measured"
+    assert 0 < view.own[0].standing.salience <= 1
+    assert view.own[0].experience.salience is None, "what is not documented was measured"
     assert len(view.own[0].standing.scores) == 5
     assert len(view.document) == 5
 
@@ -136,7 +136,7 @@ def test_a_running_night_is_cancelled_and_changes_nothing(home):
     assert jobs.read(job.id).state == "cancelled"
     view = brains.look("a")
     assert view.nights == []
-    assert len(view.waiting(0.6)) == 3
+    assert [held.standing.cycle for held in view.document] == [None] * 5, "all of them wait still"
 
 
 def test_a_worker_ends_when_nothing_comes_and_two_do_not_run_at_once(home, monkeypatch):

@@ -20,6 +20,7 @@ def test_the_figures_are_those_of_the_loaded_objects(brain):
     config = one.base.model.config
     assert facts["base"]["parameters"] == sum(p.numel() for p in one.base.model.parameters())
     assert (facts["base"]["layers"], facts["base"]["type"]) == (config.num_hidden_layers, "float32")
+    assert facts["base"]["products"] == "float32", "a card that says nothing of them"
     lora = facts["lora"]
     assert (lora["rank"], lora["alpha"], lora["dropout"], tuple(lora["targets"])) == (RANK, ALPHA, DROPOUT, TARGETS)
     hidden = config.hidden_size  # both modules are square in the tiny base

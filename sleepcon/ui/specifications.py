@@ -108,6 +108,7 @@ def machine_rows(facts: dict) -> list[tuple[str, str]]:
         ("processor", machine["processor"]),
         ("processors, threads in use", f"{machine['processors']}, {machine['threads']}"),
         ("device and type of number", f"{machine['device']}, {base['type']}"),
+        ("a night's products of matrices", base["products"]),
         ("Python", machine["python"]),
         *((name, number) for name, number in facts["versions"].items()),
         ("layers, width and vocabulary of the base", f"{base['layers']}, {base['hidden']}, {base['vocabulary']:,}"),
