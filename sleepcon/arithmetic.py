@@ -17,14 +17,14 @@ LONG = 512
 
 
 def rounds(base: Base) -> bool:
-    """Whether a night on this base may multiply in bfloat16 and keep its sums and states as they are.
+    """Whether a night on this base multiplies in bfloat16.
 
-    So in a base that is kept in bfloat16, and in one whose card says that its doses were found so (``products``), where the
-    processor has such products.
+    So on a base that is kept in bfloat16, and on one in float32 whose card says that its doses were found so (``products``),
+    where the processor has such products.
     """
-    if base.card.get("products") == "bfloat16" and base.model.device.type == "cpu":
-        return base.model.dtype == torch.bfloat16 or processor_has_bfloat16()
-    return base.model.dtype == torch.bfloat16
+    if base.model.dtype != torch.float32 or base.model.device.type != "cpu":
+        return base.model.dtype == torch.bfloat16
+    return base.card.get("products") == "bfloat16" and processor_has_bfloat16()
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def test_what_is_measured_stands_beside_it(home):
         "weights of the adapter on disk|1.1 MB|81 kB", "checkpoint on disk|about 5 MB|82 kB",
         "seconds per cycle|about 20|12.3", "of these in training|not given|4.0", "training steps|not given|20",
         "one step|not given|200 ms", "times 0.5|0.00398|99.5%", "times 0.1|0.0038|95.0%", "torch|2.13.0",
-        "processor|A <b>fast</b> one", '"processors, threads in use"|2, 1',
+        "processor|A <b>fast</b> one", '"processors, threads in use"|2, 1', "a night's products of matrices|bfloat16",
     ):  # fmt: skip
         assert row.replace('"', "") in shown.replace('"', ""), row
     assert "adapter of rank 8 with 40,000 parameters, 1.6 MB on disk" in markdown(test)

@@ -291,6 +291,32 @@ def test_a_card_may_let_products_be_rounded_where_the_processor_has_them(tiny_fo
         assert states.dtype == torch.float32, "what rehearsal compares is not rounded"
 
 
+def test_no_card_makes_another_type_of_number_round(tiny_folder, monkeypatch):
+    monkeypatch.setattr(arithmetic, "processor_has_bfloat16", lambda: True)
+    for dtype, rounded in (("float16", False), ("bfloat16", True)):
+        base = load_base(str(tiny_folder), dtype)
+        for base.card["products"] in ("bfloat16", "float32"):
+            assert arithmetic.rounds(base) == rounded
+
+
+@pytest.mark.parametrize(("recipe", "exact"), [("document", True), ("default", False)])
+def test_the_documents_recipe_is_not_rounded(tiny_folder, tmp_path, monkeypatch, recipe, exact):
+    base, seen, quick = load_base(str(tiny_folder), "float32"), [], arithmetic.quick
+    base.card["products"] = "bfloat16"
+    monkeypatch.setattr(arithmetic, "processor_has_bfloat16", lambda: True)
+
+    @contextmanager
+    def watched(*arguments, **options):
+        with quick(*arguments, **options):
+            seen.append(torch.is_autocast_enabled("cpu"))
+            yield
+
+    monkeypatch.setattr(arithmetic, "quick", watched)
+    rehearsed = [] if exact else REHEARSED
+    ours(base, TAUGHT[:2], rehearsed, Training(recipe, 1e-3, 1), 4, folder=tmp_path / "night")
+    assert seen == [not exact]
+
+
 def test_products_are_only_quick_where_they_are_exact(monkeypatch):
     device = torch.device("cpu")
     with arithmetic.quick_products(device):
