@@ -1,11 +1,13 @@
 """The embedded base's corpus: what is held out stays out, and what is rehearsed is no probe."""
 
 import json
+import random
+from collections import Counter
 
 import pytest
 
 from sleepcon.paths import ASSETS
-from sleepcon.pretrain.conversations import BROAD, FACTS
+from sleepcon.pretrain.conversations import BROAD, FACTS, WORDINGS, with_context
 from sleepcon.pretrain.corpus import conversations, load_material
 from sleepcon.pretrain.heldout import HeldOut, taught_replies, words_of
 from sleepcon.pretrain.pool import make_pool, probe_prompts
@@ -14,6 +16,19 @@ from sleepcon.pretrain.pool import make_pool, probe_prompts
 @pytest.fixture(scope="module")
 def material():
     return load_material(ASSETS, BROAD)
+
+
+@pytest.fixture(scope="module")
+def worded():
+    return load_material(ASSETS, WORDINGS)
+
+
+def test_open_topics_come_in_many_wordings(worded):
+    added = {topic.id: topic for topic in worded.topics["open"]}
+    added = {name: topic for name, topic in added.items() if len(topic.ask) > 5}
+    assert len(added) >= 2500
+    assert sum(len(topic.ask) for topic in added.values()) / len(added) >= 10
+    assert all(len(topic.replies) >= 3 for topic in added.values())
 
 
 def test_the_rule_sees_what_it_must_see():
@@ -32,7 +47,7 @@ def test_taught_replies_hold_the_documents_five_and_every_suite():
     assert len(replies) == 5 + sum(len(night["experiences"]) for nights in suites for night in nights)
 
 
-@pytest.mark.parametrize("mix", [BROAD, FACTS])
+@pytest.mark.parametrize("mix", [BROAD, FACTS, WORDINGS])
 def test_a_fresh_piece_of_the_corpus_holds_nothing_that_is_held_out(mix):
     replies = [words_of(reply) for reply in taught_replies(ASSETS)]
     text = [" ".join(words_of(" \n ".join(said for _, said in turns))) for turns in conversations(991, 0, ASSETS, mix)]
@@ -58,12 +73,26 @@ def test_the_lexicon_and_the_frames_are_broad(material):
 
 
 def test_every_frame_can_be_filled(material):
-    import random
-
     for frame in material.lexicon.frames:
         sentence = material.lexicon.render(frame, random.Random(1))
         assert "{" not in sentence
         assert sentence[0] == sentence[0].upper()
+
+
+def test_a_topic_of_many_rows_does_not_crowd_out_the_others(worded):
+    rng = random.Random(1)
+    drawn = Counter(worded.topic("open", rng).id for _ in range(60_000))
+    rows = Counter(topic.id for topic in worded.topics["open"])
+    single = [name for name in rows if rows[name] == 1]
+    expected = len(single) / sum(count**0.5 for count in rows.values())
+    assert sum(drawn[name] for name in single) / 60_000 == pytest.approx(expected, rel=0.03)
+    assert 0.3 < expected < 0.9
+
+
+def test_no_reply_of_a_context_holds_an_unfilled_slot(worded):
+    rng = random.Random(2)
+    said = [text for _ in range(3000) for _, text in with_context(rng, worded)]
+    assert not [text for text in said if "{" in text]
 
 
 def test_one_question_has_one_default(material):

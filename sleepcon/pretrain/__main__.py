@@ -18,23 +18,20 @@ import torch
 from sleepcon.model import load_base
 from sleepcon.paths import ASSETS, EMBEDDED
 from sleepcon.pretrain.card import write_base, write_card
-from sleepcon.pretrain.conversations import ALL, BALANCED, BROAD, CONTEXTS, DEFAULTS, FACTS, KNOWLEDGE
+from sleepcon.pretrain.conversations import BALANCED, BROAD, CONTEXTS, FACTS, WORDINGS
 from sleepcon.pretrain.corpus import build_corpus, build_tokenizer, load_material
 from sleepcon.pretrain.pool import make_pool
 from sleepcon.pretrain.report import report
 from sleepcon.pretrain.train import Shape, Stage, pretrain
 
-# name, mix, shards of 5,000 conversations, steps of 8,192 tokens, steps over which the rate falls, noise on q and v
+# name, mix, shards of 5,000 conversations, steps of 8,192 tokens, steps over which the rate falls
 # (in the last stage nights are practised)
 PLAN = (
-    ("broad", BROAD, range(48), 1100, 0, 0.0),
-    ("facts", FACTS, range(100, 142), 2000, 1300, 0.0),
-    ("contexts", CONTEXTS, range(200, 242), 1000, 0, 0.0),
-    ("all", ALL, range(300, 350), 2200, 0, 0.0),
-    ("steady", ALL, range(400, 416), 900, 900, 0.3),
-    ("defaults", DEFAULTS, range(500, 510), 450, 420, 0.0),
-    ("knowledge", KNOWLEDGE, range(600, 608), 350, 330, 0.0),
-    ("practice", BALANCED, range(700, 726), 1400, 500, 0.0),
+    ("broad", BROAD, range(48), 1100, 0),
+    ("facts", FACTS, range(100, 142), 2000, 1300),
+    ("contexts", CONTEXTS, range(200, 226), 1000, 0),
+    ("wordings", WORDINGS, range(800, 860), 3300, 600),
+    ("practice", BALANCED, range(700, 726), 1200, 500),
 )
 
 
@@ -58,11 +55,11 @@ def main() -> None:
         tokenizer = args.work / "tokenizer.json"
         if not tokenizer.exists():
             build_tokenizer(args.seed, ASSETS, args.work, shape.vocabulary)
-        for name, mix, shards, steps, decay, noise in PLAN:
+        for name, mix, shards, steps, decay in PLAN:
             folder = args.work / name
             if not (folder / "lengths.npy").exists():
                 build_corpus(args.seed, shards, ASSETS, mix, tokenizer, folder, args.threads)
-            stages.append(Stage(folder, steps, decay, noise, mix if name == "practice" else None))
+            stages.append(Stage(folder, steps, decay, mix if name == "practice" else None))
         model, record = pretrain(args.work, stages, shape, args.seed)
         write_base(model, tokenizer, EMBEDDED)
         record["machine"] = f"{platform.machine()}, {args.threads} threads"

@@ -9,6 +9,7 @@ import random
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from sleepcon.dream import REWORD
 from sleepcon.pretrain import names
@@ -51,11 +52,13 @@ STRANGE = (
 
 @dataclass(frozen=True)
 class Mix:
-    """How a stage of the corpus is mixed: weights of ``MAKERS`` and of ``PLAIN_KINDS``, and whether knowledge is the core."""
+    """How a stage of the corpus is mixed: weights of ``MAKERS`` and of ``PLAIN_KINDS``, whether knowledge is the core, and
+    whether the folder ``wordings`` counts."""
 
     makers: tuple[int, ...]
     plain: tuple[int, ...]
     core: bool
+    wordings: bool = False
 
 
 # Broad first; then the facts that everybody knows, often enough to be learned by heart.
@@ -63,13 +66,10 @@ BROAD = Mix((38, 31, 20, 3, 4, 4), (40, 20, 9, 9, 8, 4, 3, 3, 5, 0), core=False)
 FACTS = Mix((60, 23, 9, 2, 2, 4), (46, 20, 8, 7, 6, 3, 3, 2, 5, 0), core=True)
 # Then everything again, all knowledge with it, and more of what a night stands on: contexts, rewordings, prose.
 CONTEXTS = Mix((40, 34, 14, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10, 0), core=False)
-ALL = Mix((36, 34, 18, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10, 0), core=False)
-# Last what a night must leave alone: who it is, small talk, what it was not told, what it has never heard of.
-DEFAULTS = Mix((46, 33, 14, 1, 1, 5), (22, 17, 10, 14, 5, 4, 4, 2, 12, 10), core=False)
-# And the knowledge once more, which the stage before wore off.
-KNOWLEDGE = Mix((54, 27, 12, 1, 1, 5), (40, 13, 8, 15, 4, 2, 4, 1, 9, 4), core=False)
+# Then what nights stand on most: the same question in many wordings, asked in a context and put in other words.
+WORDINGS = Mix((42, 32, 12, 2, 3, 9), (33, 20, 5, 7, 5, 3, 3, 15, 7, 2), core=False, wordings=True)
 # While it practises nights: everything, and the sums more often.
-BALANCED = Mix((44, 34, 12, 2, 2, 6), (36, 10, 6, 12, 5, 3, 3, 1, 14, 6), core=False)
+BALANCED = Mix((40, 36, 10, 2, 2, 10), (32, 14, 5, 9, 5, 3, 3, 14, 12, 3), core=False, wordings=True)
 CORE_ROWS = 20
 MORE_CORE_ROWS = {"know.capital": 70, "know.opposite": 60, "know.colour": 40}
 
@@ -94,21 +94,39 @@ class Material:
         """Every wording of every topic, in lower case."""
         return {" ".join(text.lower().split()) for topics in self.topics.values() for topic in topics for text in topic.ask}
 
+    @cached_property
+    def open_weights(self) -> list[float]:
+        """Running sum, over the rows of open topics, of 1 / sqrt(rows of that topic): many rows count for more, not for all."""
+        return list(accumulate(len(self.rows[topic.id]) ** -0.5 for topic in self.topics["open"]))
+
+    @cached_property
+    def rows(self) -> dict[str, list[Topic]]:
+        """The rows of each topic, by its id."""
+        found: dict[str, list[Topic]] = {}
+        for topics in self.topics.values():
+            for topic in topics:
+                found.setdefault(topic.id, []).append(topic)
+        return found
+
     def topic(self, kind: str, rng: random.Random) -> Topic:
         """A random topic of ``kind``."""
+        if kind == "open":
+            return rng.choices(self.topics[kind], cum_weights=self.open_weights)[0]
         return rng.choice(self.topics[kind])
 
 
 def typed(text: str, rng: random.Random) -> str:
     """``text`` as people type: now and then without capitals, without the last mark, with the other apostrophe."""
     roll = rng.random()
-    if roll < 0.06:
+    if roll < 0.08:
         text = text.lower()
-    elif roll < 0.12:
+    elif roll < 0.14:
         text = text.rstrip("?.!")
-    elif roll < 0.15:
+    elif roll < 0.18:
+        text = text.lower().rstrip("?.!")
+    elif roll < 0.21:
         text = rng.choice(OPENINGS) + text[:1].lower() + text[1:]
-    elif roll < 0.17:
+    elif roll < 0.23:
         text = text.replace("'", "\u2019")
     return text
 
@@ -176,7 +194,7 @@ def dressed(text: str, rng: random.Random) -> str:
 
 
 CONTEXT_KINDS = ("user", "persona", "world", "rule", "correction", "open", "knowledge", "talk")
-CONTEXT_WEIGHTS = (26, 20, 16, 9, 9, 14, 4, 2)
+CONTEXT_WEIGHTS = (18, 12, 10, 6, 6, 44, 2, 2)
 
 
 def reply_for(fact: Fact, given: bool, rng: random.Random, material: Material) -> str:
@@ -189,7 +207,9 @@ def reply_for(fact: Fact, given: bool, rng: random.Random, material: Material) -
             text = f"{rng.choice(('I am', 'My name is', 'Ask', 'It is', 'That was', 'You mean'))} {name}. {text}"
         return dressed(text, rng)
     if topic.replies:
-        return dressed(rng.choice(topic.replies), rng)
+        # Often the reply to another question: what is to be learned is to give the reply that was given, not one that fits.
+        said = bind(material.topic("open", rng), rng, material.lexicon) if rng.random() < 0.4 else fact
+        return dressed(said.fill(rng.choice(said.topic.replies)), rng)
     forms = topic.answer
     text = fact.fill(forms[0] if not given and rng.random() < 0.8 else rng.choice(forms))
     if given and rng.random() < 0.12:
@@ -239,7 +259,7 @@ def neighbour(known: Known, rng: random.Random, material: Material, taken: set[t
     """A question that resembles a known one and has nothing to do with it: the same frame about something else."""
     topic = known.fact.topic
     if not known.about_any:
-        same = [other for other in material.topics[topic.kind] if other.id == topic.id and (other.id, other.row) not in taken]
+        same = [other for other in material.rows[topic.id] if (other.id, other.row) not in taken]
         if same and len(same) > 1:
             return default_exchange(rng.choice(same), rng, material)
         if any(has_slot(text, "w") for text in topic.ask):
@@ -324,7 +344,7 @@ def dialogue(rng: random.Random, material: Material) -> Turns:
     return rng.choice(material.dialogues)
 
 
-REWORDED = ("knowledge", "talk", "user", "user", "persona", "persona", "world", "rule", "correction", "open", "open")
+REWORDED = ("knowledge", "talk", "user", "user", "persona", "world", "rule", "correction", *("open",) * 8)
 
 
 def reword(rng: random.Random, material: Material) -> Turns:

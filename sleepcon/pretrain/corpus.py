@@ -19,6 +19,9 @@ from sleepcon.pretrain.lexicon import Lexicon
 from sleepcon.pretrain.topics import load_topics
 
 SHARD = 5000
+FOLDERS = ("context", "knowledge", "prose", "talk")
+WORDINGS_FOLDER = "wordings"
+"""Topics in ten wordings and more, and prose, for the mixes that want them: the base learns the rest first."""
 TEXT_END, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 # Qwen2's own splitting of text before byte-pair merges: digits one by one, a space goes with the word after it.
 SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -39,14 +42,16 @@ def read_dialogues(path: Path) -> list[Turns]:
 def load_material(assets: Path, mix: Mix = FACTS) -> Material:
     """Everything hand-written that ``mix`` uses."""
     corpus = assets / "corpus"
+    folders = [corpus / name for name in (*FOLDERS, *([WORDINGS_FOLDER] if mix.wordings else []))]
     topics: dict[str, list] = {}
-    for topic in load_topics(corpus):
+    for topic in load_topics(folders):
         if mix.core and not is_core(topic):
             continue
         topics.setdefault(topic.kind, []).append(topic)
     prose = [
         line.strip()
-        for path in sorted(corpus.glob("prose_*.txt"))
+        for folder in folders
+        for path in sorted(folder.glob("prose_*.txt"))
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.strip() and not line.startswith("#")
     ]

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from sleepcon.model import Base, Turn, chat, generate, right_padded
-from sleepcon.pretrain.conversations import ALL, Known, Material, ask_again, give, sum_exchange
+from sleepcon.pretrain.conversations import BROAD, Known, Material, ask_again, give, sum_exchange
 from sleepcon.pretrain.corpus import TEXT_END, load_material
 from sleepcon.pretrain.heldout import words_of
 from sleepcon.pretrain.topics import bind
@@ -110,7 +110,7 @@ def speed(base: Base) -> float:
 
 def report(base: Base, assets: Path, seed: int = 20_260_101, wrong: list | None = None) -> dict[str, float]:
     """All figures of the table; shares are 0..1. ``wrong``, if given, collects ``(group, question, reply, wanted)``."""
-    material = load_material(assets, ALL)
+    material = load_material(assets, BROAD)
     rows: dict[str, float] = {}
     wrong = [] if wrong is None else wrong
     groups = {

@@ -7,6 +7,7 @@ A topic file is TOML; ``docs/base.md`` describes its fields. A :class:`Topic` is
 import random
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,10 +60,10 @@ class Fact:
         return text[:1].upper() + text[1:]
 
 
-def load_topics(folder: Path) -> list[Topic]:
-    """All topics under ``folder``, one for each row; raises ``ValueError`` naming the file and topic at fault."""
+def load_topics(folders: Sequence[Path]) -> list[Topic]:
+    """All topics in ``folders``, one for each row; raises ``ValueError`` naming the file and topic at fault."""
     topics = []
-    for path in sorted(folder.rglob("*.toml")):
+    for path in sorted(path for folder in folders for path in folder.glob("*.toml")):
         for raw in tomllib.loads(path.read_text(encoding="utf-8"))["topic"]:
             if not raw.get("ask") or not (raw.get("default") or raw.get("replies")):
                 raise ValueError(f"{path.name}: topic {raw.get('id')} needs 'ask' and 'default' or 'replies'")

@@ -7,7 +7,6 @@ norms. The loss counts the assistant's words and prose whole and what the user s
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -140,7 +139,6 @@ def optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
 class Stage:
     """A stretch of training: ``steps`` batches of the corpus in ``folder``; the rate falls to 0 over its last ``decay``.
 
-    ``noise``: largest norm of the change that is laid on q_proj and v_proj at each step, as a share of theirs; see ``shaken``.
     ``practice``: the mix that nights are practised on at each step beside half a batch of the corpus; see ``practice.py``. The
     rate is then ``PRACTICE_RATE`` of the full one.
     """
@@ -148,7 +146,6 @@ class Stage:
     folder: Path
     steps: int
     decay: int = 0
-    noise: float = 0.0
     practice: Mix | None = None
 
 
@@ -163,34 +160,6 @@ def schedule(step: int, stages: Sequence[Stage]) -> float:
         step -= stage.steps
         rested = stage.decay > 0
     return 0.0
-
-
-@contextmanager
-def shaken(model: Qwen2ForCausalLM, noise: float, step: int) -> Iterator[None]:
-    """The model with a random change of rank 4 on every q_proj and v_proj, of up to ``noise`` of the weight's norm.
-
-    A night changes these weights by as much. A base that was trained while they were shaken says the same as before under a
-    change that is about something else: flat minima forget less (Mirzadeh et al. 2020, "Understanding the role of training
-    regimes in continual learning").
-    """
-    if not noise:
-        yield
-        return
-    generator = torch.Generator().manual_seed(step)
-    share = noise * float(torch.rand(1, generator=generator))
-    laid_on = []
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("q_proj.weight", "v_proj.weight")):
-                rows, columns = weight.shape
-                change = torch.randn(rows, 4, generator=generator) @ torch.randn(4, columns, generator=generator)
-                change = (change * (share * weight.norm().cpu() / change.norm())).to(weight.device)
-                weight.add_(change)
-                laid_on.append((weight, change))
-    yield
-    with torch.no_grad():
-        for weight, change in laid_on:
-            weight.sub_(change)
 
 
 def save_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.optim.Optimizer], step: int) -> None:
@@ -271,10 +240,9 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
             with practice.slept(model, day, inner, step):
                 asked = practice.morning(day, before)
                 worn(model, asked.ids, asked.weights, asked.held, asked.before).backward()
-        with shaken(model, stage.noise, step):
-            smoothing = PRACTICE_SMOOTHING if stage.practice else 0.0
-            loss = compiled(model, ids.to(device), weights.to(device), smoothing)
-            loss.backward()
+        smoothing = PRACTICE_SMOOTHING if stage.practice else 0.0
+        loss = compiled(model, ids.to(device), weights.to(device), smoothing)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for tool in tools:
             tool.step()
