@@ -7,10 +7,11 @@ from collections import Counter
 import pytest
 
 from sleepcon.paths import ASSETS
-from sleepcon.pretrain.conversations import BROAD, FACTS, WORDINGS, with_context
+from sleepcon.pretrain.conversations import BROAD, FACTS, WORDINGS, Known, neighbour, with_context
 from sleepcon.pretrain.corpus import conversations, load_material
 from sleepcon.pretrain.heldout import HeldOut, taught_replies, words_of
 from sleepcon.pretrain.pool import make_pool, probe_prompts
+from sleepcon.pretrain.topics import bind
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,16 @@ def test_a_topic_of_many_rows_does_not_crowd_out_the_others(worded):
     expected = len(single) / sum(count**0.5 for count in rows.values())
     assert sum(drawn[name] for name in single) / 60_000 == pytest.approx(expected, rel=0.03)
     assert 0.3 < expected < 0.9
+
+
+def test_what_looks_alike_is_about_the_same_subject(worded):
+    rng = random.Random(3)
+    mine = [topic for topic in worded.topics["open"] if topic.id.startswith("open.mine.")]
+    taught = next(topic for topic in mine if len(worded.rows[topic.id]) == 1)
+    known = Known(bind(taught, rng, worded.lexicon), "Yes.", set())
+    said = {neighbour(known, rng, worded, {(taught.id, taught.row)})[1][1] for _ in range(50)}
+    assert len(said) > 20
+    assert said <= {topic.default for topic in mine if topic.id != taught.id}
 
 
 def test_no_reply_of_a_context_holds_an_unfilled_slot(worded):

@@ -79,6 +79,11 @@ def is_core(topic: Topic) -> bool:
     return topic.kind != "knowledge" or topic.row < MORE_CORE_ROWS.get(topic.id, CORE_ROWS)
 
 
+def group_of(topic: Topic) -> str:
+    """What a topic resembles: its kind; of kind open the set that it was written in, which has one subject."""
+    return topic.id.rpartition(".")[0] if topic.kind == "open" else topic.kind
+
+
 @dataclass
 class Material:
     """All that conversations are made from."""
@@ -93,6 +98,15 @@ class Material:
     def questions(self) -> set[str]:
         """Every wording of every topic, in lower case."""
         return {" ".join(text.lower().split()) for topics in self.topics.values() for topic in topics for text in topic.ask}
+
+    @cached_property
+    def groups(self) -> dict[str, list[Topic]]:
+        """The topics that resemble each other, by :func:`group_of`."""
+        found: dict[str, list[Topic]] = {}
+        for topics in self.topics.values():
+            for topic in topics:
+                found.setdefault(group_of(topic), []).append(topic)
+        return found
 
     @cached_property
     def open_weights(self) -> list[float]:
@@ -264,7 +278,8 @@ def neighbour(known: Known, rng: random.Random, material: Material, taken: set[t
             return default_exchange(rng.choice(same), rng, material)
         if any(has_slot(text, "w") for text in topic.ask):
             return default_exchange(topic, rng, material)
-    drawn = rng.sample(material.topics[topic.kind], 8)
+    group = material.groups[group_of(topic)]
+    drawn = rng.sample(group, min(8, len(group)))
     others = [other for other in drawn if not any(alike(other.id, name) for name, _ in taken)]
     return default_exchange(others[0], rng, material) if others else plain_exchange(rng, material)
 
