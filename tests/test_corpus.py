@@ -7,7 +7,16 @@ from collections import Counter
 import pytest
 
 from sleepcon.paths import ASSETS
-from sleepcon.pretrain.conversations import BROAD, FACTS, WORDINGS, Known, neighbour, with_context
+from sleepcon.pretrain.conversations import (
+    BROAD,
+    FACTS,
+    OTHERS_REPLY,
+    WORDINGS,
+    Known,
+    neighbour,
+    reply_for,
+    with_context,
+)
 from sleepcon.pretrain.corpus import conversations, load_material
 from sleepcon.pretrain.heldout import HeldOut, taught_replies, words_of
 from sleepcon.pretrain.pool import make_pool, probe_prompts
@@ -24,12 +33,26 @@ def worded():
     return load_material(ASSETS, WORDINGS)
 
 
-def test_open_topics_come_in_many_wordings(worded):
-    added = {topic.id: topic for topic in worded.topics["open"]}
-    added = {name: topic for name, topic in added.items() if len(topic.ask) > 5}
-    assert len(added) >= 2500
-    assert sum(len(topic.ask) for topic in added.values()) / len(added) >= 10
-    assert all(len(topic.replies) >= 3 for topic in added.values())
+def test_the_folder_of_wordings_holds_what_the_documentation_says(worded, material):
+    first = {topic.id for topics in material.topics.values() for topic in topics}
+    added = {topic.id: topic for topics in worded.topics.values() for topic in topics if topic.id not in first}
+    assert Counter(topic.kind for topic in added.values()) == {"open": 3721, "knowledge": 280, "talk": 400}
+    opened = [topic for topic in added.values() if topic.kind == "open"]
+    assert {len(topic.ask) for topic in opened} == {10, 11, 12}
+    assert {len(topic.replies) for topic in opened} == {4}
+    assert len(worded.prose) - len(material.prose) == 1800
+    told = " ".join((ASSETS.parent / "docs/base.md").read_text("utf-8").split())
+    assert "3,721 more were written" in told
+    assert "280 topics of knowledge, 400 of small talk and 1,800 passages of prose" in told
+
+
+def test_a_reply_often_belongs_to_another_question(worded):
+    rng = random.Random(4)
+    topic = next(topic for topic in worded.topics["open"] if len(topic.replies) == 4 and "{" not in "".join(topic.replies))
+    own = {tuple(words_of(reply)) for reply in topic.replies}
+    said = [reply_for(bind(topic, rng, worded.lexicon), True, rng, worded) for _ in range(4000)]
+    share = sum(tuple(words_of(reply)) in own for reply in said) / len(said)
+    assert share == pytest.approx((1 - 0.22) * (1 - OTHERS_REPLY), rel=0.1), "the rest: any sentence, another's reply"
 
 
 def test_the_rule_sees_what_it_must_see():
@@ -106,7 +129,9 @@ def test_no_reply_of_a_context_holds_an_unfilled_slot(worded):
     assert not [text for text in said if "{" in text]
 
 
-def test_one_question_has_one_default(material):
+@pytest.mark.parametrize("held", ["material", "worded"])
+def test_one_question_has_one_default(held, request):
+    material = request.getfixturevalue(held)
     found: dict[str, str] = {}
     differing = 0
     for topics in material.topics.values():

@@ -25,13 +25,13 @@ from sleepcon.pretrain.report import report
 from sleepcon.pretrain.train import Shape, Stage, pretrain
 
 # name, mix, shards of 5,000 conversations, steps of 8,192 tokens, steps over which the rate falls
-# (in the last stage nights are practised)
+# (a shard holds some 70 such steps; in the last stage nights are practised)
 PLAN = (
     ("broad", BROAD, range(48), 1100, 0),
     ("facts", FACTS, range(100, 142), 2000, 1300),
-    ("contexts", CONTEXTS, range(200, 226), 1000, 0),
-    ("wordings", WORDINGS, range(800, 860), 3300, 600),
-    ("practice", BALANCED, range(700, 726), 1200, 500),
+    ("contexts", CONTEXTS, range(200, 218), 1000, 0),
+    ("wordings", WORDINGS, range(800, 852), 3300, 600),
+    ("practice", BALANCED, range(700, 712), 1200, 500),
 )
 
 

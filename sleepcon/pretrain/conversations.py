@@ -7,6 +7,7 @@ only looks alike does not.*
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -100,27 +101,27 @@ class Material:
         return {" ".join(text.lower().split()) for topics in self.topics.values() for topic in topics for text in topic.ask}
 
     @cached_property
+    def rows(self) -> dict[str, list[Topic]]:
+        """The rows of each topic, by its id."""
+        return self.gathered(lambda topic: topic.id)
+
+    @cached_property
     def groups(self) -> dict[str, list[Topic]]:
         """The topics that resemble each other, by :func:`group_of`."""
+        return self.gathered(group_of)
+
+    def gathered(self, key: Callable[[Topic], str]) -> dict[str, list[Topic]]:
+        """All topics by what ``key`` says of each."""
         found: dict[str, list[Topic]] = {}
         for topics in self.topics.values():
             for topic in topics:
-                found.setdefault(group_of(topic), []).append(topic)
+                found.setdefault(key(topic), []).append(topic)
         return found
 
     @cached_property
     def open_weights(self) -> list[float]:
         """Running sum, over the rows of open topics, of 1 / sqrt(rows of that topic): many rows count for more, not for all."""
         return list(accumulate(len(self.rows[topic.id]) ** -0.5 for topic in self.topics["open"]))
-
-    @cached_property
-    def rows(self) -> dict[str, list[Topic]]:
-        """The rows of each topic, by its id."""
-        found: dict[str, list[Topic]] = {}
-        for topics in self.topics.values():
-            for topic in topics:
-                found.setdefault(topic.id, []).append(topic)
-        return found
 
     def topic(self, kind: str, rng: random.Random) -> Topic:
         """A random topic of ``kind``."""
@@ -207,6 +208,8 @@ def dressed(text: str, rng: random.Random) -> str:
     return text
 
 
+OTHERS_REPLY = 0.4
+"""Share of open questions that get the reply to another one: what is to be learned is to say what was said, not what fits."""
 CONTEXT_KINDS = ("user", "persona", "world", "rule", "correction", "open", "knowledge", "talk")
 CONTEXT_WEIGHTS = (18, 12, 10, 6, 6, 44, 2, 2)
 
@@ -221,8 +224,7 @@ def reply_for(fact: Fact, given: bool, rng: random.Random, material: Material) -
             text = f"{rng.choice(('I am', 'My name is', 'Ask', 'It is', 'That was', 'You mean'))} {name}. {text}"
         return dressed(text, rng)
     if topic.replies:
-        # Often the reply to another question: what is to be learned is to give the reply that was given, not one that fits.
-        said = bind(material.topic("open", rng), rng, material.lexicon) if rng.random() < 0.4 else fact
+        said = bind(material.topic("open", rng), rng, material.lexicon) if rng.random() < OTHERS_REPLY else fact
         return dressed(said.fill(rng.choice(said.topic.replies)), rng)
     forms = topic.answer
     text = fact.fill(forms[0] if not given and rng.random() < 0.8 else rng.choice(forms))
