@@ -18,20 +18,19 @@ import torch
 from sleepcon.model import load_base
 from sleepcon.paths import ASSETS, EMBEDDED
 from sleepcon.pretrain.card import write_base, write_card
-from sleepcon.pretrain.conversations import BALANCED, BROAD, CONTEXTS, FACTS, WORDINGS
+from sleepcon.pretrain.conversations import BALANCED, BROAD, FACTS, WORDINGS
 from sleepcon.pretrain.corpus import build_corpus, build_tokenizer, load_material
 from sleepcon.pretrain.pool import make_pool
 from sleepcon.pretrain.report import report
 from sleepcon.pretrain.train import Shape, Stage, pretrain
 
 # name, mix, shards of 5,000 conversations, steps of 8,192 tokens, steps over which the rate falls
-# (a shard holds some 70 such steps; in the last stage nights are practised)
+# (a shard holds some 65 such steps; in the last stage nights are practised)
 PLAN = (
     ("broad", BROAD, range(48), 1100, 0),
-    ("facts", FACTS, range(100, 142), 2000, 1300),
-    ("contexts", CONTEXTS, range(200, 218), 1000, 0),
+    ("facts", FACTS, range(100, 121), 1000, 0),
     ("wordings", WORDINGS, range(800, 852), 3300, 600),
-    ("practice", BALANCED, range(700, 712), 1200, 500),
+    ("practice", BALANCED, range(720, 765), 2700, 1500),
 )
 
 

@@ -65,12 +65,10 @@ class Mix:
 # Broad first; then the facts that everybody knows, often enough to be learned by heart.
 BROAD = Mix((38, 31, 20, 3, 4, 4), (40, 20, 9, 9, 8, 4, 3, 3, 5, 0), core=False)
 FACTS = Mix((60, 23, 9, 2, 2, 4), (46, 20, 8, 7, 6, 3, 3, 2, 5, 0), core=True)
-# Then everything again, all knowledge with it, and more of what a night stands on: contexts, rewordings, prose.
-CONTEXTS = Mix((40, 34, 14, 2, 3, 7), (50, 14, 6, 6, 5, 3, 3, 3, 10, 0), core=False)
-# Then what nights stand on most: the same question in many wordings, asked in a context and put in other words.
+# Then everything, and more of what nights stand on: one question in many wordings, asked in a context and put in other words.
 WORDINGS = Mix((42, 32, 12, 2, 3, 9), (33, 20, 5, 7, 5, 3, 3, 15, 7, 2), core=False, wordings=True)
-# While it practises nights: everything, and the sums more often.
-BALANCED = Mix((40, 36, 10, 2, 2, 10), (32, 14, 5, 9, 5, 3, 3, 14, 12, 3), core=False, wordings=True)
+# While it practises nights: plain questions most of all, which practice alone unsettles, and the sums more often.
+BALANCED = Mix((58, 26, 6, 2, 2, 6), (38, 18, 5, 7, 5, 3, 3, 12, 6, 3), core=False, wordings=True)
 CORE_ROWS = 20
 MORE_CORE_ROWS = {"know.capital": 70, "know.opposite": 60, "know.colour": 40}
 

@@ -54,7 +54,7 @@ STEPS = (8, 20)
 """Fewest and most steps of a short night."""
 RATES = (0.01, 0.03)
 """Lowest and highest learning rate of a short night."""
-STEP_DREAMT, STEP_REHEARSED = 6, 9
+STEP_DREAMT, STEP_REHEARSED = 2, 7
 REHEARSAL_WEIGHT, B_RATIO = 20.0, 4.0
 """As a night of the embedded base has them."""
 LONGEST = 80
@@ -238,8 +238,10 @@ def slept(model: Qwen2ForCausalLM, day: Day, loss_of: LossOf, seed: int) -> Iter
         parameter.requires_grad_(False)
     for weight in weights:
         weight.requires_grad_(True)
+    # a brain does not dream of everything it lived, so neither does every short night
+    dreamt = draw.sample(day.dreamt, draw.randint(0, len(day.dreamt)))
     for step in range(steps):
-        taught = day.taught + draw.sample(day.dreamt, min(STEP_DREAMT, len(day.dreamt)))
+        taught = day.taught + draw.sample(dreamt, min(STEP_DREAMT, len(dreamt)))
         others = draw.sample(range(len(day.rehearsed)), min(STEP_REHEARSED, len(day.rehearsed)))
         shares = [1 / len(taught)] * len(taught)
         asked = batch_of(taught + [day.rehearsed[i] for i in others], shares, before[others], REHEARSAL_WEIGHT)
@@ -261,7 +263,7 @@ def slept(model: Qwen2ForCausalLM, day: Day, loss_of: LossOf, seed: int) -> Iter
             weight.copy_(bare)
 
 
-TAUGHT_SHARE, NEAR_SHARE, FAR_SHARE, HELD_SHARE = 2.0, 0.6, 1.0, 20.0
+TAUGHT_SHARE, NEAR_SHARE, FAR_SHARE, HELD_SHARE = 2.0, 1.2, 1.0, 20.0
 """What the morning's questions count for: those of the day, those that look alike, ordinary ones, and the drift over these."""
 
 

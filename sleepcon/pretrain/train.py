@@ -30,7 +30,9 @@ BATCH_TOKENS = 8192
 MAX_LENGTH = 512
 CHECKPOINT_STEPS = 100
 WARM_STEPS = 100
-PRACTICE_RATE = 0.25
+PRACTICE_RATE = 0.3
+PRACTICE_EVERY = 3
+"""Steps of which one practises a night. All three take a whole batch of the corpus: practice alone unsettles what is known."""
 PRACTICE_SMOOTHING = 0.02
 """Label smoothing while nights are practised: a base that is less sure of itself is less at a loss with strange sentences."""
 
@@ -139,8 +141,8 @@ def optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
 class Stage:
     """A stretch of training: ``steps`` batches of the corpus in ``folder``; the rate falls to 0 over its last ``decay``.
 
-    ``practice``: the mix that nights are practised on at each step beside half a batch of the corpus; see ``practice.py``. The
-    rate is then ``PRACTICE_RATE`` of the full one.
+    ``practice``: the mix that nights are practised on at every ``PRACTICE_EVERY``-th step; see ``practice.py``. The rate is
+    then ``PRACTICE_RATE`` of the full one.
     """
 
     folder: Path
@@ -203,8 +205,7 @@ def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tu
             step += stage.steps
             continue
         corpus = Corpus.load(stage.folder)
-        size = BATCH_TOKENS // 2 if stage.practice else BATCH_TOKENS
-        for ids, weights in islice(batches(corpus, seed, size), stage.steps):
+        for ids, weights in islice(batches(corpus, seed, BATCH_TOKENS), stage.steps):
             if step >= first:
                 yield step, stage, ids, weights
             step += 1
@@ -231,10 +232,11 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
     for step, stage, ids, weights in stage_batches(stages, seed, first):
         for tool, rate in zip(tools, rates, strict=True):
             tool.param_groups[0]["lr"] = rate * schedule(step, stages)
-        if stage.practice:
+        if stage.practice and step % PRACTICE_EVERY == 0:
             day = next(days, None)
             if day is None:
-                days = practice.days(seed, step, steps - step, ASSETS, stage.practice, work / "tokenizer.json")
+                number, left = step // PRACTICE_EVERY, (steps - step) // PRACTICE_EVERY + 1
+                days = practice.days(seed, number, left, ASSETS, stage.practice, work / "tokenizer.json")
                 day = next(days)
             before = practice.states(model, day.far)
             with practice.slept(model, day, inner, step):
