@@ -25,12 +25,12 @@ from sleepcon.pretrain.report import report
 from sleepcon.pretrain.train import Shape, Stage, pretrain
 
 # name, mix, shards of 5,000 conversations, steps of 8,192 tokens, steps over which the rate falls
-# (a shard holds some 65 such steps; in the last stage nights are practised)
+# (a shard holds 69 to 77 such steps; in the last stage nights are practised)
 PLAN = (
-    ("broad", BROAD, range(48), 1100, 0),
-    ("facts", FACTS, range(100, 121), 1000, 0),
-    ("wordings", WORDINGS, range(800, 852), 3300, 600),
-    ("practice", BALANCED, range(720, 765), 2700, 1500),
+    ("broad", BROAD, range(16), 1100, 0),
+    ("facts", FACTS, range(100, 116), 1000, 0),
+    ("wordings", WORDINGS, range(800, 846), 3300, 600),
+    ("practice", BALANCED, range(720, 760), 2700, 1500),
 )
 
 

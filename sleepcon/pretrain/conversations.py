@@ -274,7 +274,7 @@ def neighbour(known: Known, rng: random.Random, material: Material, taken: set[t
     topic = known.fact.topic
     if not known.about_any:
         same = [other for other in material.rows[topic.id] if (other.id, other.row) not in taken]
-        if same and len(same) > 1:
+        if len(same) > 1:
             return default_exchange(rng.choice(same), rng, material)
         if any(has_slot(text, "w") for text in topic.ask):
             return default_exchange(topic, rng, material)

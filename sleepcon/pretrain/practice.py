@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from transformers import Qwen2ForCausalLM
 
+from sleepcon import sleep
 from sleepcon.pretrain.conversations import (
     Known,
     Material,
@@ -54,9 +55,8 @@ STEPS = (8, 20)
 """Fewest and most steps of a short night."""
 RATES = (0.01, 0.03)
 """Lowest and highest learning rate of a short night."""
-STEP_DREAMT, STEP_REHEARSED = 2, 7
-REHEARSAL_WEIGHT, B_RATIO = 20.0, 4.0
-"""As a night of the embedded base has them."""
+REHEARSAL_WEIGHT = 20.0
+"""As a night of the embedded base has it."""
 LONGEST = 80
 """Exchanges of more tokens are left out."""
 
@@ -230,7 +230,8 @@ def slept(model: Qwen2ForCausalLM, day: Day, loss_of: LossOf, seed: int) -> Iter
     up = [torch.zeros(w.shape[0], RANK, device=w.device) for w in weights]
     down = [one.to(w.device) for one, w in zip(down, weights, strict=True)]
     steps, rate = draw.randint(*STEPS), math.exp(draw.uniform(*map(math.log, RATES)))
-    tool = torch.optim.AdamW([{"params": down, "ratio": 1.0}, {"params": up, "ratio": B_RATIO}], weight_decay=0.0, foreach=True)
+    groups = [{"params": down, "ratio": 1.0}, {"params": up, "ratio": sleep.B_RATIO}]
+    tool = torch.optim.AdamW(groups, weight_decay=0.0, foreach=True)
     own = [weight.detach().clone() for weight in weights]
     before = states(model, day.rehearsed)
     learning = [p for p in model.parameters() if p.requires_grad]
@@ -241,8 +242,8 @@ def slept(model: Qwen2ForCausalLM, day: Day, loss_of: LossOf, seed: int) -> Iter
     # a brain does not dream of everything it lived, so neither does every short night
     dreamt = draw.sample(day.dreamt, draw.randint(0, len(day.dreamt)))
     for step in range(steps):
-        taught = day.taught + draw.sample(dreamt, min(STEP_DREAMT, len(dreamt)))
-        others = draw.sample(range(len(day.rehearsed)), min(STEP_REHEARSED, len(day.rehearsed)))
+        taught = day.taught + draw.sample(dreamt, min(sleep.DREAMT, len(dreamt)))
+        others = draw.sample(range(len(day.rehearsed)), min(sleep.REHEARSED, len(day.rehearsed)))
         shares = [1 / len(taught)] * len(taught)
         asked = batch_of(taught + [day.rehearsed[i] for i in others], shares, before[others], REHEARSAL_WEIGHT)
         gradients = torch.autograd.grad(loss_of(model, asked.ids, asked.weights, asked.held, asked.before), weights)

@@ -198,17 +198,23 @@ def load_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.opt
 
 
 def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tuple[int, Stage, torch.Tensor, torch.Tensor]]:
-    """``(step, stage, ids, weights)`` of all stages in a row, from step ``first`` on."""
+    """``(step, stage, ids, weights)`` of all stages in a row, from step ``first`` on.
+
+    Raises ``ValueError`` when a stage's corpus is too small for its steps.
+    """
     step = 0
     for stage in stages:
         if step + stage.steps <= first:
             step += stage.steps
             continue
+        end = step + stage.steps
         corpus = Corpus.load(stage.folder)
         for ids, weights in islice(batches(corpus, seed, BATCH_TOKENS), stage.steps):
             if step >= first:
                 yield step, stage, ids, weights
             step += 1
+        if step < end:
+            raise ValueError(f"{stage.folder}: {stage.steps - (end - step)} batches, {stage.steps} steps: build more shards.")
 
 
 def quick(loss: Loss) -> Loss:
