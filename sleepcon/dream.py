@@ -37,6 +37,8 @@ RESEMBLES = 0.6
 """Token F1 from which a reply counts as the taught one already: nothing to dream of."""
 BETWEEN = 80
 """Pool questions nearest to an experience that are not far from it."""
+NEAR_TIMES = 2
+"""Rows among the rehearsed ones of each look-alike that the day does not change; a far question has one."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def dream(
     ``reworded``: the day's questions in other words, each with its experience's index, and ``replies`` what the brain says to
     them with nothing in the context; ``ordinary``: questions of the pool. A rewording whose answer the experience changes is a
     lesson (the first of each experience is kept back as a probe). Ordinary questions are rehearsed, but for those near to an
-    experience whose answer it changes.
+    experience whose answer it changes; the other near ones have ``NEAR_TIMES`` rows.
     """
     cases = [(question, day[index], reply) for (question, index), reply in zip(reworded, replies, strict=True)]
     near = [(one, day[one.near]) for one in ordinary if one.near is not None]
@@ -110,7 +112,9 @@ def dream(
             (found.lessons if index in held_back else found.probes).append(Lesson(question, day[index].response, 1.0, index))
             held_back.add(index)
     changed = {one.question for (one, _), pull in zip(near, pulls[len(reworded) :], strict=True) if pull >= 0}
-    found.rehearsal.extend(Lesson(one.question, one.reply, 1.0) for one in ordinary if one.question not in changed)
+    for one in ordinary:
+        if one.question not in changed:
+            found.rehearsal.extend([Lesson(one.question, one.reply, 1.0)] * (1 if one.near is None else NEAR_TIMES))
     return found
 
 

@@ -179,8 +179,8 @@ def score_replies(base: Base, pairs: Sequence[tuple[Sequence[Turn], str]]) -> li
 
 
 @torch.inference_mode()
-def embed(base: Base, texts: Sequence[str]) -> torch.Tensor:
-    """Unit vectors, shape (texts, hidden): the mean of the middle layer's states over each text's tokens."""
+def embed(base: Base, texts: Sequence[str], last: bool = False) -> torch.Tensor:
+    """Unit vectors, shape (texts, hidden): the mean of the middle (or the last) layer's states over each text's tokens."""
     rows = [base.tokenizer.encode(text or " ", add_special_tokens=False) or [base.tokenizer.pad_token_id] for text in texts]
     vectors = torch.zeros(len(rows), base.model.config.get_text_config().hidden_size)
     for group in groups_by_tokens([len(row) for row in rows], EMBED_TOKENS):
@@ -188,10 +188,10 @@ def embed(base: Base, texts: Sequence[str]) -> torch.Tensor:
         check_fits(base, ids.shape[1])
         ids, mask = ids.to(base.model.device), mask.to(base.model.device)
         states = base.model.get_decoder()(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
-        middle = states[len(states) // 2].float()
+        layer = states[-1 if last else len(states) // 2].float()
         weights = mask.unsqueeze(-1).float()
-        vectors[group] = ((middle * weights).sum(1) / weights.sum(1)).cpu()
-    return F.normalize(vectors - vectors.new_tensor(base.card.get("mean_embedding", 0.0)), dim=-1)
+        vectors[group] = ((layer * weights).sum(1) / weights.sum(1)).cpu()
+    return F.normalize(vectors, dim=-1)
 
 
 @torch.inference_mode()

@@ -205,7 +205,7 @@ def fall_asleep(
             clock.halt_if_asked()
             with fast_products():
                 dreamt = dream.dream(base, day, reworded, replies_before.dreamt, ordinary)
-            amount = f"{len(dreamt.lessons)} lessons in other words and {len(dreamt.rehearsal)} ordinary exchanges"
+            amount = f"{len(dreamt.lessons)} lessons in other words and {len(set(dreamt.rehearsal))} ordinary exchanges"
             clock.say("dream", f"Dreamt {amount}.")
             lessons = taught + [Lesson(x.prompt, x.reply, weights[x.of or 0], None) for x in dreamt.lessons]
             guarded = [] if whole else dreamt.rehearsal + past_lessons(brain, seed)

@@ -264,13 +264,14 @@ def tone(text: str) -> tuple[float, float, int]:
 def vectors(base: Base, experiences: Sequence[Experience]) -> torch.Tensor:
     """Unit vectors of the replies, shape (n, hidden). Each text is embedded once.
 
-    The prompt is left out: a reply said again to another question is a repeat.
+    The prompt is left out: a reply said again to another question is a repeat. Of the last layer's states: by the middle's,
+    a third of the replies of one real buffer had a novelty of .01, by these a quarter.
     """
     texts = list(dict.fromkeys(item.response for item in experiences))
     known: dict[str, torch.Tensor] = {}
     for start in range(0, len(texts), CHUNK):
         part = texts[start : start + CHUNK]
-        known.update(zip(part, embed(base, [clip(base, text, 2) for text in part]), strict=True))
+        known.update(zip(part, embed(base, [clip(base, text, 2) for text in part], last=True), strict=True))
     return torch.stack([known[item.response] for item in experiences])
 
 

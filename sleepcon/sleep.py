@@ -39,7 +39,7 @@ FINAL_RATE = 0.3
 """Share of the learning rate that is left at the last step of the cosine."""
 
 
-BATCH, DREAMT, REHEARSED = 16, 2, 7
+BATCH, DREAMT, REHEARSED = 16, 4, 9
 """Rows of a step at most: of the day, of its dreamt rewordings, and of what is rehearsed."""
 B_RATIO = 4.0
 """How much faster B learns than A."""

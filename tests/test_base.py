@@ -109,13 +109,22 @@ def test_goal_unrelated_prompts_answer_as_before(night):
     assert sum(same) >= 0.95 * len(same)
 
 
-@not_reached("practising nights took it from 98.5% to 97.7%")
 def test_goal_told_nothing_it_is_a_generic_assistant_nearly_always(base):
     assert base.card["table"]["default_persona"] >= 0.98
 
 
 def test_goal_ordinary_knowledge_is_right(base):
     assert base.card["table"]["ordinary_knowledge"] >= 0.98
+
+
+def test_the_documentations_figures_of_the_weights_that_ship_are_the_cards(base):
+    table = base.card["table"]
+    lines = (ASSETS.parent / "docs/base.md").read_text("utf-8").splitlines()
+    cells = next(line for line in lines if line.startswith("| 0.7: ships |")).split(" | ")
+    assert cells[1] == f"{table['ordinary_knowledge']:.1%}"
+    assert cells[2] == f"{table['context_persona']:.0%}, {table['context_user']:.0%}"
+    assert cells[3] == f"{table['heldout_nats_per_token']:.2f}"
+    assert f"{base.card['training']['steps']:,}" == "23,554", "8,000 and 1,953 and 9,717 and 862 and 3,022"
 
 
 def test_the_cards_figure_for_sums_is_found_again(base):
@@ -126,13 +135,15 @@ def test_the_cards_figure_for_sums_is_found_again(base):
     assert right == pytest.approx(base.card["table"]["small_sums"], abs=0.15), "another draw of sums, so not the same figure"
 
 
-@not_reached("longer training on contexts and prose is needed")
-@pytest.mark.parametrize("name", ["context_persona", "context_user"])
+@pytest.mark.parametrize(
+    "name",
+    ["context_user", pytest.param("context_persona", marks=not_reached("91.5%: more wordings of who one is are needed"))],
+)
 def test_goal_what_the_context_says_is_used(base, name):
     assert base.card["table"][name] >= 0.95
 
 
-@not_reached("longer training on prose is needed")
+@not_reached("5.07 nats: more prose is needed")
 def test_goal_strange_sentences_are_merely_unlikely(base):
     assert base.card["table"]["heldout_nats_per_token"] <= 5
 

@@ -8,6 +8,7 @@ import pytest
 
 from sleepcon.paths import ASSETS
 from sleepcon.pretrain.conversations import (
+    BALANCED,
     BROAD,
     FACTS,
     OTHERS_REPLY,
@@ -151,4 +152,4 @@ def test_nothing_that_is_rehearsed_is_a_probe():
 
 
 def test_the_pool_that_ships_is_the_one_that_is_made():
-    assert (ASSETS / "rehearsal.txt").read_text("utf-8").splitlines() == make_pool(load_material(ASSETS), ASSETS)
+    assert (ASSETS / "rehearsal.txt").read_text("utf-8").splitlines() == make_pool(load_material(ASSETS, BALANCED), ASSETS)

@@ -79,7 +79,10 @@ def test_a_dream_sorts_by_the_pull(tiny_base, monkeypatch):
     assert [(one.prompt, one.of) for one in found.probes] == [("Who are you?", 0), ("Name my dog.", 1)]
     assert [one.prompt for one in found.lessons] == ["Say your name."], "not what is said already, nor what stays as it was"
     assert all(one.reply == DAY[one.of].response for one in found.lessons + found.probes)
-    assert [(one.prompt, one.reply) for one in found.rehearsal] == [("Hello!", "Hello."), ("The sun?", "A star.")]
+    assert [(one.prompt, one.reply) for one in found.rehearsal] == [
+        *[("Hello!", "Hello.")] * dream.NEAR_TIMES,
+        ("The sun?", "A star."),
+    ], "a look-alike that the day does not change has more rows than a far question"
 
 
 def test_no_dream_when_none_is_wanted(tiny_base):

@@ -37,7 +37,7 @@ def small_blocks(monkeypatch):
 def embedded(monkeypatch):
     """The texts that were embedded, in order."""
     texts, real = [], salience.embed
-    monkeypatch.setattr(salience, "embed", lambda base, some: texts.extend(some) or real(base, some))
+    monkeypatch.setattr(salience, "embed", lambda base, some, **layer: texts.extend(some) or real(base, some, **layer))
     return texts
 
 

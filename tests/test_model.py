@@ -80,19 +80,18 @@ def test_score_replies_against_log_softmax_over_all_logits(tiny_base):
     assert score_replies(tiny_base, []) == []
 
 
-def test_embed_is_the_mean_of_the_middle_layer(tiny_base):
+@pytest.mark.parametrize("last", [False, True])
+def test_embed_is_the_mean_of_a_layer(tiny_base, last):
     texts = ["Hello", "Quite another and longer text", ""]
-    vectors = embed(tiny_base, texts)
+    vectors = embed(tiny_base, texts, last)
     assert vectors.shape == (3, tiny_base.model.config.hidden_size)
     assert torch.allclose(vectors.norm(dim=1), torch.ones(3))
     for text, vector in zip(texts[:2], vectors, strict=False):
         ids = torch.tensor([tiny_base.tokenizer.encode(text, add_special_tokens=False)])
         with torch.no_grad():
             states = tiny_base.model(ids, output_hidden_states=True).hidden_states
-        wanted = states[len(states) // 2][0].mean(0)
+        wanted = states[-1 if last else len(states) // 2][0].mean(0)
         assert torch.allclose(vector, wanted / wanted.norm(), atol=1e-5)
-    tiny_base.card["mean_embedding"] = [0.5] * tiny_base.model.config.hidden_size
-    assert not torch.allclose(embed(tiny_base, texts), vectors)
 
 
 def test_sample_is_settled_by_its_seed_and_leaves_the_generator_alone(tiny_base):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from sleepcon.paths import ASSETS
 from sleepcon.pretrain import train
@@ -73,6 +74,13 @@ def test_a_night_is_practised_at_every_third_step_and_a_stop_changes_nothing(tmp
     began = run("whole")  # goes on from the checkpoint after step 14
     assert not nights
     assert all(torch.equal(whole[name], began[name]) for name in whole)
+    before = load_file(tmp_path / "whole" / train.BEFORE_PRACTICE)
+    with monkeypatch.context() as bare:
+        bare.setattr(train, "KEPT", 0.0)
+        practised = run("whole")
+    for name, weights in before.items():
+        assert not torch.equal(weights, practised[name])
+        torch.testing.assert_close(whole[name], 0.3 * weights + 0.7 * practised[name])
     with monkeypatch.context() as stop:
         stop.setattr(train, "save_checkpoint", lambda *a, save=train.save_checkpoint: save(*a) or 1 / (a[-1] != 7))
         with pytest.raises(ZeroDivisionError):

@@ -45,7 +45,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.what == "pool":
-        questions = make_pool(load_material(ASSETS), ASSETS)
+        questions = make_pool(load_material(ASSETS, BALANCED), ASSETS)
         (ASSETS / "rehearsal.txt").write_text("\n".join(questions) + "\n", encoding="utf-8")
         return
     record = None

@@ -20,9 +20,9 @@ CHAT_TEMPLATE = (
 )
 # What the default recipe uses on this base; benchmarks/nights.py measures what it teaches and what it spares.
 SETTINGS = {
-    "dose": {"learning_rate": 2e-2, "epochs": 42},
-    "dream": {"rewordings": 8, "near": 6, "far": 270},
-    "rehearsal_weight": 20.0,
+    "dose": {"learning_rate": 2e-2, "epochs": 30},
+    "dream": {"rewordings": 16, "near": 10, "far": 270},
+    "rehearsal_weight": 30.0,
     "products": "bfloat16",
 }
 

@@ -8,7 +8,7 @@ from sleepcon.pretrain.conversations import SUMS, Material
 from sleepcon.pretrain.heldout import words_of
 from sleepcon.pretrain.topics import bind
 
-SIZES = {"persona": 150, "user": 350, "world": 160, "knowledge": 500, "talk": 250, "rule": 80, "correction": 100}
+SIZES = {"persona": 150, "user": 300, "world": 150, "knowledge": 500, "talk": 450, "rule": 80, "correction": 100, "open": 300}
 SUM_COUNT = 60
 
 

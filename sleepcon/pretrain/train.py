@@ -35,6 +35,10 @@ PRACTICE_EVERY = 3
 """Steps of which one practises a night. All three take a whole batch of the corpus: practice alone unsettles what is known."""
 PRACTICE_SMOOTHING = 0.02
 """Label smoothing while nights are practised: a base that is less sure of itself is less at a loss with strange sentences."""
+BEFORE_PRACTICE = "before_practice.safetensors"
+KEPT = 0.3
+"""Share of the weights from before practice in those that ship. Between the two lies a base that sleeps as well and follows
+its context better than either end does (Wortsman et al. 2022, Robust fine-tuning of zero-shot models)."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,14 @@ def load_checkpoint(folder: Path, model: Qwen2ForCausalLM, tools: list[torch.opt
     return step
 
 
+def mixed_with(model: Qwen2ForCausalLM, path: Path, share: float) -> None:
+    """Move each weight to ``share`` of the one in the file at ``path`` and the rest of its own."""
+    tensors = load_file(path)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.lerp_(tensors[name].to(parameter.device), share)
+
+
 def stage_batches(stages: Sequence[Stage], seed: int, first: int) -> Iterator[tuple[int, Stage, torch.Tensor, torch.Tensor]]:
     """``(step, stage, ids, weights)`` of all stages in a row, from step ``first`` on.
 
@@ -238,6 +250,8 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
     for step, stage, ids, weights in stage_batches(stages, seed, first):
         for tool, rate in zip(tools, rates, strict=True):
             tool.param_groups[0]["lr"] = rate * schedule(step, stages)
+        if stage.practice and not (work / BEFORE_PRACTICE).exists():
+            save_file({name: p.detach().contiguous() for name, p in model.named_parameters()}, work / BEFORE_PRACTICE)
         if stage.practice and step % PRACTICE_EVERY == 0:
             day = next(days, None)
             if day is None:
@@ -262,6 +276,8 @@ def pretrain(work: Path, stages: Sequence[Stage], shape: Shape, seed: int) -> tu
             print(f"step {step}/{steps} loss {smooth:.4f} {seen / spent:.0f} tokens/s {spent:.0f} s", flush=True)
         if step % CHECKPOINT_STEPS == CHECKPOINT_STEPS - 1:
             save_checkpoint(work, model, tools, step + 1)
+    if stages[-1].practice:
+        mixed_with(model, work / BEFORE_PRACTICE, KEPT)
     record = {
         "seed": seed, "shape": asdict(shape), "steps": steps, "tokens": steps * BATCH_TOKENS, "final_loss": round(smooth, 4),
         "device": str(device), "seconds_since_last_start": round(time.time() - begun),

@@ -26,7 +26,7 @@ FIGURES = {
     "unchanged": "share of unrelated prompts answered word for word as by the base, 0 to 1",
     "gain": "change of the taught replies' log-probability, nats per token",
     "kl": "divergence from the base at its own replies to unrelated prompts, nats per token",
-    "order": "rank correlation of salience with that gain, -1 to 1",
+    "order": "rank correlation of salience with the change of the taught replies' log-probability, -1 to 1",
     "passed": "share of the nights that the usual wake-up check would have kept, 0 to 1",
 }
 """What every study reports (``probing.Heard.figures``, ``lab.result``), in words."""
